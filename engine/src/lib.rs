@@ -1,0 +1,20 @@
+//! A Kubernetes controller runtime over plain HTTP.
+//!
+//! The modules stand in the order in which data flows, and each imports only from those above it:
+//!
+//! ```text
+//! config -> transport -> frame -> api -> watch -> store -> reflector -> trigger -> queue -> controller
+//! ```
+//!
+//! A change in the cluster arrives as bytes in [`transport`], is cut into JSON documents by [`frame`] and decoded by
+//! [`api`]; [`watch`] decides what it means for the cache, [`store`] keeps it, and [`reflector`] drives the one into the
+//! other. [`trigger`] turns the change into keys, [`queue`] hands each key to one worker at a time, and [`controller`]
+//! calls the reconciler. Past `trigger` only keys travel, never events: a reconciler looks at the present state alone.
+//!
+//! The modules before `config` are what all others share. Those marked *pure* neither await nor log nor read a clock.
+
+pub mod object; // pure: keys, versions, identities
+pub mod backoff; // pure: failures -> delay
+pub mod shutdown;
+pub mod config;
+pub mod transport;

@@ -1,0 +1,254 @@
+//! What every Kubernetes object has: a key, a version, an identity, owners. Knows no particular kind.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A kind of object as the API server serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resource {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Version within the group, such as `v1`.
+    pub version: &'static str,
+    /// Kind, such as `Deployment`.
+    pub kind: &'static str,
+    /// The name in URLs, such as `deployments`.
+    pub plural: &'static str,
+}
+
+impl Resource {
+    /// The `apiVersion` of its objects: `group/version`, or the bare version in the core group.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    /// As `kubectl` names it: `deployments.apps`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.group.is_empty() {
+            f.write_str(self.plural)
+        } else {
+            write!(f, "{}.{}", self.plural, self.group)
+        }
+    }
+}
+
+/// A type that an API server's object is decoded into and kept as.
+///
+/// It need not hold the whole object: what a controller does not read is best left out, since it
+/// is never decoded then.
+pub trait Object: DeserializeOwned + Send + Sync + 'static {
+    /// Where the API server serves it.
+    const RESOURCE: Resource;
+
+    /// Its metadata.
+    fn metadata(&self) -> &Metadata;
+}
+
+/// Namespace and name: what a controller passes from module to module in place of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Empty for an object without a namespace.
+    pub namespace: Arc<str>,
+    /// The object's name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// The key of `name` in `namespace`.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of another name in the same namespace.
+    pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: self.namespace.clone(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// One life of an object: a name that is deleted and created again has another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Uid(pub Arc<str>);
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The version of an object or of a list, within one resource of one cluster.
+///
+/// KEP-5504 makes versions comparable where they are decimal numbers without a leading zero;
+/// [`compare`](Self::compare) gives `None` where they are anything else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ResourceVersion(pub Arc<str>);
+
+impl ResourceVersion {
+    /// A version that no stored object can have: as a precondition of an apply it means "create".
+    ///
+    /// etcd's first revision is 1 and is taken before anything is stored.
+    pub fn never() -> Self {
+        Self("1".into())
+    }
+
+    /// Returns which of two versions is the later, or `None` where that cannot be told.
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        if !self.is_comparable() || !other.is_comparable() {
+            return (self == other && !self.0.is_empty()).then_some(Ordering::Equal);
+        }
+        Some(self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0)))
+    }
+
+    /// Returns true if this version is `other` or later, as far as can be told.
+    pub fn reaches(&self, other: &Self) -> bool {
+        self.compare(other).is_some_and(Ordering::is_ge)
+    }
+
+    /// Returns true if versions of this form have an order.
+    pub fn is_comparable(&self) -> bool {
+        let digits = self.0.as_bytes();
+        !digits.is_empty() && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit)
+    }
+}
+
+impl fmt::Display for ResourceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The part of `metadata` that controllers read; `managedFields` above all is left out.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// The object's name.
+    pub name: Arc<str>,
+    /// Empty for an object without a namespace.
+    pub namespace: Arc<str>,
+    /// Which life of that name this is.
+    pub uid: Uid,
+    /// The version of this state of the object.
+    pub resource_version: ResourceVersion,
+    /// Counts changes of the desired state; 0 for kinds that do not count them.
+    pub generation: i64,
+    /// Set once deletion was asked for (RFC 3339).
+    pub deletion_timestamp: Option<Box<str>>,
+    /// What has to happen before a deletion completes.
+    pub finalizers: Vec<Box<str>>,
+    /// Whose child it is.
+    pub owner_references: Vec<OwnerReference>,
+    /// Labels.
+    pub labels: Map,
+    /// Annotations.
+    pub annotations: Map,
+}
+
+impl Metadata {
+    /// The object's key.
+    pub fn key(&self) -> Key {
+        Key { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// Returns true once deletion was asked for.
+    pub fn is_terminating(&self) -> bool {
+        self.deletion_timestamp.is_some()
+    }
+
+    /// The owner that is marked as controller; the API server allows one.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
+}
+
+/// Labels or annotations.
+pub type Map = std::collections::BTreeMap<Box<str>, Box<str>>;
+
+/// Names an object as the owner of another in the same namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OwnerReference {
+    /// The owner's `apiVersion`.
+    pub api_version: Box<str>,
+    /// The owner's kind.
+    pub kind: Box<str>,
+    /// The owner's name.
+    pub name: Arc<str>,
+    /// The owner's life; garbage collection goes by it.
+    pub uid: Uid,
+    /// Whether the owner manages the object.
+    pub controller: bool,
+}
+
+impl OwnerReference {
+    /// Returns true if it refers to an object of `resource`'s group and kind, in any version.
+    pub fn refers_to(&self, resource: &Resource) -> bool {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        group == resource.group && &*self.kind == resource.kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> ResourceVersion {
+        ResourceVersion(text.into())
+    }
+
+    #[test]
+    fn versions_compare_as_numbers_of_any_length() {
+        assert_eq!(version("9").compare(&version("10")), Some(Ordering::Less));
+        let (long, longer) = ("9".repeat(40), format!("1{}", "0".repeat(40)));
+        assert_eq!(version(&longer).compare(&version(&long)), Some(Ordering::Greater));
+        assert!(version("12").reaches(&version("12")));
+    }
+
+    #[test]
+    fn versions_that_are_no_numbers_have_no_order() {
+        for odd in ["", "0", "007", "1a", "-1"] {
+            assert_eq!(version(odd).compare(&version("5")), None, "{odd:?}");
+        }
+        assert_eq!(version("abc").compare(&version("abc")), Some(Ordering::Equal));
+        assert!(!version("").reaches(&version("")));
+    }
+
+    #[test]
+    fn an_owner_is_recognised_in_every_version_of_its_group() {
+        let application = Resource {
+            group: "minetto.dev",
+            version: "v1alpha1",
+            kind: "Application",
+            plural: "applications",
+        };
+        let owner = |api_version: &str, kind: &str| OwnerReference {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            ..OwnerReference::default()
+        };
+        assert!(owner("minetto.dev/v1", "Application").refers_to(&application));
+        assert!(!owner("other.dev/v1alpha1", "Application").refers_to(&application));
+        assert!(!owner("v1", "Application").refers_to(&application));
+        assert!(!owner("minetto.dev/v1", "Service").refers_to(&application));
+    }
+}
