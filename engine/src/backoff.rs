@@ -3,7 +3,7 @@
 //! The only module that names the crate `backoff`, whose last release is from 2021: taking another
 //! in its place is a change to [`Schedule::new`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backoff::ExponentialBackoffBuilder;
 use backoff::backoff::Backoff as _;
@@ -22,10 +22,13 @@ impl Schedule {
     ///
     /// If `first` is zero or longer than `ceiling`.
     pub fn new(first: Duration, ceiling: Duration) -> Self {
-        assert!(!first.is_zero() && first <= ceiling, "{first:?} must be in 0..={ceiling:?}");
-        // Without a limit on elapsed time the crate never consults its clock, and a randomisation
-        // factor of zero makes it deterministic; jitter is added by those who have randomness.
-        let mut doubling = ExponentialBackoffBuilder::<Stopped>::new()
+        assert!(
+            !first.is_zero() && first <= ceiling,
+            "{first:?} must be in 0..={ceiling:?}"
+        );
+        // Without a limit on elapsed time the crate's clock decides nothing, and a randomisation factor of zero makes it
+        // deterministic; jitter is added by those who have randomness.
+        let mut doubling = ExponentialBackoffBuilder::new()
             .with_initial_interval(first)
             .with_max_interval(ceiling)
             .with_multiplier(2.0)
@@ -41,7 +44,9 @@ impl Schedule {
 
     /// The delay after `failures` failures in a row; zero after none.
     pub fn delay(&self, failures: u32) -> Duration {
-        let Some(index) = failures.checked_sub(1) else { return Duration::ZERO };
+        let Some(index) = failures.checked_sub(1) else {
+            return Duration::ZERO;
+        };
         let last = self.delays.len() - 1;
         self.delays[usize::try_from(index).map_or(last, |index| index.min(last))]
     }
@@ -51,22 +56,6 @@ impl Schedule {
 /// do not return together.
 pub fn jittered(delay: Duration, fraction: f64) -> Duration {
     delay.mul_f64(0.5 + 0.5 * fraction.clamp(0.0, 1.0))
-}
-
-/// The clock that the crate asks for and, without a time limit, only stores.
-#[derive(Debug, Clone)]
-struct Stopped(Instant);
-
-impl Default for Stopped {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl backoff::Clock for Stopped {
-    fn now(&self) -> Instant {
-        self.0
-    }
 }
 
 #[cfg(test)]

@@ -18,3 +18,13 @@ pub mod backoff; // pure: failures -> delay
 pub mod shutdown;
 pub mod config;
 pub mod transport;
+pub mod frame; // pure: bytes -> JSON documents
+pub mod api;
+pub mod watch; // pure: answers of the API server -> transactions on a cache
+pub mod store; // pure but for its lock
+pub mod reflector;
+pub mod trigger; // pure: change -> keys
+pub mod queue; // pure, with a thin async shell
+pub mod metrics;
+pub mod controller;
+pub mod events;

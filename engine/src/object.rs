@@ -66,12 +66,18 @@ pub struct Key {
 impl Key {
     /// The key of `name` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// The key of another name in the same namespace.
     pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: self.namespace.clone(), name: name.into() }
+        Self {
+            namespace: self.namespace.clone(),
+            name: name.into(),
+        }
     }
 }
 
@@ -167,7 +173,10 @@ pub struct Metadata {
 impl Metadata {
     /// The object's key.
     pub fn key(&self) -> Key {
-        Key { namespace: self.namespace.clone(), name: self.name.clone() }
+        Key {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
     }
 
     /// Returns true once deletion was asked for.
@@ -206,6 +215,18 @@ impl OwnerReference {
         let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
         group == resource.group && &*self.kind == resource.kind
     }
+}
+
+/// An error and its causes in one line. Each error of this crate tells its own level only.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }
 
 #[cfg(test)]

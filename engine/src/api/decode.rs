@@ -1,0 +1,249 @@
+//! JSON documents in, typed entries out. Pure.
+//!
+//! Decoding takes two stages, so that an object which does not fit its type is told apart from a broken stream: it becomes
+//! an [`Entry::Invalid`] under its own key, and its neighbours are none the worse.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::{Error, Status};
+use crate::object::{Key, Metadata, Object, ResourceVersion};
+
+/// An object as it arrived.
+#[derive(Debug)]
+pub enum Entry<T> {
+    /// Decoded.
+    Valid(Arc<T>),
+    /// Readable enough to have a key, but no `T`.
+    Invalid(Arc<Invalid>),
+}
+
+/// An object that does not fit its type.
+#[derive(Debug)]
+pub struct Invalid {
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// What is wrong with it, in a sentence.
+    pub error: String,
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Valid(object) => Self::Valid(object.clone()),
+            Self::Invalid(invalid) => Self::Invalid(invalid.clone()),
+        }
+    }
+}
+
+impl<T: Object> Entry<T> {
+    /// The object's metadata, which even an invalid one has.
+    pub fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Valid(object) => object.metadata(),
+            Self::Invalid(invalid) => &invalid.metadata,
+        }
+    }
+
+    /// The object's key.
+    pub fn key(&self) -> Key {
+        self.metadata().key()
+    }
+
+    fn decode(json: &str) -> Result<Self, Error> {
+        match serde_json::from_str::<T>(json) {
+            Ok(object) => Ok(Self::Valid(Arc::new(object))),
+            Err(error) => {
+                #[derive(Deserialize)]
+                struct Bare {
+                    metadata: Metadata,
+                }
+                let Bare { metadata } = serde_json::from_str(json).map_err(Error::Decode)?;
+                Ok(Self::Invalid(Arc::new(Invalid {
+                    metadata,
+                    error: error.to_string(),
+                })))
+            }
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The version at which the whole list is consistent.
+    pub version: ResourceVersion,
+    /// Asks for the next page; `None` on the last one.
+    pub continue_token: Option<String>,
+    /// The objects.
+    pub entries: Vec<Entry<T>>,
+}
+
+impl<T: Object> Page<T> {
+    pub(super) fn decode(body: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            metadata: ListMetadata,
+            // A server may send `null` for an empty list.
+            #[serde(borrow)]
+            items: Option<Vec<&'a RawValue>>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct ListMetadata {
+            resource_version: ResourceVersion,
+            #[serde(rename = "continue", default)]
+            continue_token: Option<String>,
+        }
+        let list: List<'_> = serde_json::from_slice(body).map_err(Error::Decode)?;
+        let items = list.items.unwrap_or_default();
+        Ok(Self {
+            version: list.metadata.resource_version,
+            continue_token: list.metadata.continue_token.filter(|token| !token.is_empty()),
+            entries: items
+                .into_iter()
+                .map(|item| Entry::decode(item.get()))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// One event of a watch.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// The object exists in this state (`ADDED` and `MODIFIED`, which a resumed watch can't tell apart).
+    Upsert(Entry<T>),
+    /// The object is gone; this was its last state.
+    Delete(Entry<T>),
+    /// Nothing changed up to this version.
+    Bookmark {
+        /// The version that the stream has reached.
+        version: ResourceVersion,
+        /// Whether this ends the initial events of a streamed list.
+        ends_initial: bool,
+    },
+    /// The watch failed, and ends here.
+    Error(Status),
+}
+
+impl<T: Object> Event<T> {
+    pub(super) fn decode(document: &[u8]) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: std::borrow::Cow<'a, str>,
+            #[serde(borrow)]
+            object: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct Bookmark {
+            metadata: Metadata,
+        }
+        let Raw { kind, object } = serde_json::from_slice(document).map_err(Error::Decode)?;
+        Ok(match &*kind {
+            "ADDED" | "MODIFIED" => Self::Upsert(Entry::decode(object.get())?),
+            "DELETED" => Self::Delete(Entry::decode(object.get())?),
+            "BOOKMARK" => {
+                let Bookmark { metadata } = serde_json::from_str(object.get()).map_err(Error::Decode)?;
+                Self::Bookmark {
+                    ends_initial: metadata
+                        .annotations
+                        .get(INITIAL_EVENTS_END)
+                        .is_some_and(|end| &**end == "true"),
+                    version: metadata.resource_version,
+                }
+            }
+            "ERROR" => Self::Error(serde_json::from_str(object.get()).map_err(Error::Decode)?),
+            other => {
+                let unknown =
+                    serde::de::Error::unknown_variant(other, &["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
+                return Err(Error::Decode(unknown));
+            }
+        })
+    }
+}
+
+/// Marks the bookmark behind the last initial event (KEP-3157).
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::object::Resource;
+
+    /// The smallest object that a test can do something with.
+    #[derive(Debug, Deserialize)]
+    pub(crate) struct Thing {
+        pub(crate) metadata: Metadata,
+        pub(crate) size: u32,
+    }
+
+    impl Object for Thing {
+        const RESOURCE: Resource = Resource {
+            group: "test",
+            version: "v1",
+            kind: "Thing",
+            plural: "things",
+        };
+
+        fn metadata(&self) -> &Metadata {
+            &self.metadata
+        }
+    }
+
+    #[test]
+    fn one_object_that_does_not_fit_leaves_its_neighbours_alone() {
+        let body = br#"{"kind":"ThingList","metadata":{"resourceVersion":"7","continue":""},"items":[
+            {"metadata":{"name":"good","namespace":"n"},"size":1},
+            {"metadata":{"name":"bad","namespace":"n"},"size":"large"}]}"#;
+        let page = Page::<Thing>::decode(body).expect("a list");
+        assert_eq!(page.continue_token, None);
+        assert!(matches!(&page.entries[0], Entry::Valid(thing) if thing.size == 1));
+        let Entry::Invalid(invalid) = &page.entries[1] else {
+            panic!("`large` is no number")
+        };
+        assert_eq!(invalid.metadata.key(), Key::new("n", "bad"));
+        assert!(invalid.error.contains("invalid type"), "{}", invalid.error);
+    }
+
+    #[test]
+    fn a_list_whose_items_are_null_is_empty() {
+        let page = Page::<Thing>::decode(br#"{"metadata":{"resourceVersion":"7"},"items":null}"#).expect("a list");
+        assert!(page.entries.is_empty());
+    }
+
+    #[test]
+    fn a_bookmark_tells_whether_it_ends_the_initial_events() {
+        let bookmark = |annotations: &str| {
+            let document = format!(
+                r#"{{"type":"BOOKMARK","object":{{"kind":"Thing","metadata":{{"resourceVersion":"9","annotations":{annotations}}}}}}}"#
+            );
+            match Event::<Thing>::decode(document.as_bytes()).expect("a bookmark") {
+                Event::Bookmark { version, ends_initial } => (version.to_string(), ends_initial),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            bookmark(r#"{"k8s.io/initial-events-end":"true"}"#),
+            ("9".to_owned(), true)
+        );
+        assert_eq!(bookmark("{}"), ("9".to_owned(), false));
+    }
+
+    #[test]
+    fn an_error_event_carries_the_servers_status() {
+        let document =
+            br#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#;
+        let Ok(Event::Error(status)) = Event::<Thing>::decode(document) else {
+            panic!("an error event")
+        };
+        assert!(status.is_gone());
+    }
+
+    #[test]
+    fn an_unknown_event_type_is_an_error_and_not_skipped() {
+        assert!(Event::<Thing>::decode(br#"{"type":"RENAMED","object":{}}"#).is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! Workers: a key from the queue, one call of the reconciler, a verdict back to the queue.
+//!
+//! A [`Controller`] also keeps the caches that its reconciler reads: no worker starts before each of them has had its first
+//! snapshot. A panic, a timeout, an error and an object that is gone are ordinary outcomes here.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::api::Client;
+use crate::backoff::{Schedule, jittered};
+use crate::metrics::Metrics;
+use crate::object::{Key, Object, chain};
+use crate::queue::{Bucket, Limits, Queue, Verdict};
+use crate::reflector::Reflector;
+use crate::shutdown::Shutdown;
+use crate::store::{self, Change, Reader};
+use crate::trigger::Urgency;
+
+/// Brings the present state of the world closer to the wish of one object.
+pub trait Reconcile: Send + Sync + 'static {
+    /// Looks at the present state of `key` and does what is missing. It is called for objects that are gone, too.
+    ///
+    /// It is never called for one key twice at the same time. What it is not told is why it is called: any earlier call may
+    /// have been cut off anywhere.
+    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+}
+
+/// How a reconcile ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more to do until something changes.
+    Done,
+    /// To be looked at again after this time, even if nothing changes.
+    After(Duration),
+}
+
+/// How a reconcile ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// To be tried again, after a backoff that grows with each failure in a row.
+    #[error("reconcile failed")]
+    Retry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The API server can't be reached or is overloaded: no fault of this object's, so that its backoff does not grow.
+    #[error("the API server is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Wait after [`Failure::Unavailable`]. A server that is back is used within this time; and while it is away, each object
+/// costs one refused connection a second.
+const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
+
+/// First and longest backoff of one key. The first is client-go's. The longest is shorter than client-go's 1,000 s, after
+/// which nobody still watches whether a fix has helped.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
+
+/// Retries a second of all keys together, and how many of them may come at once: client-go's numbers. They bound what a
+/// fleet of failing objects costs, not what a fleet of changing ones may do.
+const RETRIES: (u32, u32) = (10, 100);
+
+/// The longest that one reconcile may take: far longer than any good one, short enough that a worker which hangs on a
+/// request is back before anybody has to restart the process.
+const RECONCILE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long workers may go on with what they hold once the process is to end. Below the 30 s after which Kubernetes kills
+/// the container.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A source that is not synced is named in the log this often.
+const SYNC_REPORT: Duration = Duration::from_secs(10);
+
+/// A queue, its workers, and the caches that feed it.
+pub struct Controller {
+    name: &'static str,
+    queue: Queue<Key>,
+    sources: Vec<Source>,
+    metrics: Arc<Metrics>,
+}
+
+/// One kind that is watched.
+struct Source {
+    /// As in `deployments.apps`.
+    name: String,
+    run: Vec<Task>,
+    synced: Task,
+    is_synced: SyncCheck,
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+type SyncCheck = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Tells whether a controller's caches are filled.
+#[derive(Clone)]
+pub struct Readiness {
+    sources: Arc<[(String, SyncCheck)]>,
+}
+
+impl Readiness {
+    /// The kinds whose first snapshot is still missing.
+    pub fn missing(&self) -> Vec<&str> {
+        self.sources
+            .iter()
+            .filter(|(_, is_synced)| !is_synced())
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+}
+
+impl Controller {
+    /// A controller without sources, called `name` in logs and metrics.
+    pub fn new(name: &'static str, metrics: Arc<Metrics>) -> Self {
+        let limits = Limits {
+            per_key: Schedule::new(BACKOFF.0, BACKOFF.1),
+            overall: Bucket::new(RETRIES.0, RETRIES.1),
+        };
+        let queue = Queue::new(limits);
+        metrics.observe_queue(name, &queue);
+        Self {
+            name,
+            queue,
+            sources: Vec::new(),
+            metrics,
+        }
+    }
+
+    /// Watches objects of type `T` in `namespaces` (in all of them, if there are none), adds the keys that `mapper` makes of
+    /// each change to the queue, and returns the cache.
+    pub fn watch<T: Object>(
+        &mut self,
+        client: &Client,
+        namespaces: &[Arc<str>],
+        mapper: impl Fn(&Change<T>) -> Vec<(Key, Urgency)> + Clone + Send + Sync + 'static,
+    ) -> Reader<T> {
+        let (writers, reader) = store::new::<T>(namespaces);
+        let run = writers
+            .into_iter()
+            .map(|writer| {
+                let (queue, mapper) = (self.queue.clone(), mapper.clone());
+                let reflector = Reflector::new(client.clone(), writer);
+                let task = reflector.run(move |change| {
+                    for (key, urgency) in mapper(change) {
+                        queue.add(key, urgency);
+                    }
+                });
+                Box::pin(task) as Task
+            })
+            .collect();
+        let (waiting, checked) = (reader.clone(), reader.clone());
+        self.sources.push(Source {
+            name: T::RESOURCE.to_string(),
+            run,
+            synced: Box::pin(async move { waiting.synced().await }),
+            is_synced: Arc::new(move || checked.is_synced()),
+        });
+        reader
+    }
+
+    /// Tells whether the caches are filled.
+    pub fn readiness(&self) -> Readiness {
+        let sources = self
+            .sources
+            .iter()
+            .map(|source| (source.name.clone(), source.is_synced.clone()));
+        Readiness {
+            sources: sources.collect(),
+        }
+    }
+
+    /// Runs until `shutdown` is given; then hands out no more keys, lets `workers` finish those that they hold, and returns.
+    pub async fn run(self, reconciler: impl Reconcile, workers: usize, shutdown: Shutdown) {
+        let readiness = self.readiness();
+        let mut background = JoinSet::new();
+        let mut unsynced = Vec::new();
+        for source in self.sources {
+            for task in source.run {
+                background.spawn(task);
+            }
+            unsynced.push(source.synced);
+        }
+        let queue = self.queue.clone();
+        background.spawn(async move { queue.drive().await });
+
+        tokio::select! {
+            () = all(unsynced) => info!(controller = self.name, workers, "caches filled, starting workers"),
+            () = report_missing(&readiness) => {}
+            () = shutdown.given() => return,
+        }
+
+        let reconciler = Arc::new(reconciler);
+        let mut running = JoinSet::new();
+        for _ in 0..workers {
+            running.spawn(work(
+                self.name,
+                self.queue.clone(),
+                reconciler.clone(),
+                self.metrics.clone(),
+            ));
+        }
+        shutdown.given().await;
+        self.queue.close();
+        if timeout(DRAIN_DEADLINE, async { while running.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            warn!(
+                controller = self.name,
+                in_flight = self.queue.depth().in_flight,
+                "workers did not finish in time"
+            );
+        }
+    }
+}
+
+async fn all(tasks: Vec<Task>) {
+    for task in tasks {
+        task.await;
+    }
+}
+
+/// Never resolves; says now and then what the start is waiting for.
+async fn report_missing(readiness: &Readiness) {
+    loop {
+        sleep(SYNC_REPORT).await;
+        warn!(missing = ?readiness.missing(), "still waiting for a first list");
+    }
+}
+
+async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconcile>, metrics: Arc<Metrics>) {
+    while let Some(taken) = queue.take().await {
+        let key = taken.key().clone();
+        let span = info_span!(
+            "reconcile",
+            controller = name,
+            namespace = &*key.namespace,
+            name = &*key.name
+        );
+        let started = Instant::now();
+        let reconcile = AssertUnwindSafe(reconciler.reconcile(&key)).catch_unwind();
+        let ended = timeout(RECONCILE_DEADLINE, reconcile.instrument(span.clone())).await;
+        let (verdict, result) = span.in_scope(|| match ended {
+            Ok(Ok(Ok(Outcome::Done))) => (Verdict::Done, "success"),
+            Ok(Ok(Ok(Outcome::After(delay)))) => (Verdict::After(delay), "requeue_after"),
+            Ok(Ok(Err(failure))) => {
+                let cause = chain(&failure);
+                match failure {
+                    Failure::Retry(_) => {
+                        warn!("{cause}");
+                        (Verdict::Failed, "error")
+                    }
+                    Failure::Unavailable(_) => {
+                        warn!("{cause}");
+                        (
+                            Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())),
+                            "error",
+                        )
+                    }
+                }
+            }
+            Ok(Err(panic)) => {
+                error!(panic = panic_message(&*panic), "the reconciler panicked");
+                metrics.panicked(name);
+                (Verdict::Failed, "error")
+            }
+            Err(_elapsed) => {
+                error!(deadline = ?RECONCILE_DEADLINE, "the reconciler did not finish in time");
+                (Verdict::Failed, "error")
+            }
+        });
+        metrics.reconciled(name, result, started.elapsed());
+        taken.done(verdict);
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("")
+}

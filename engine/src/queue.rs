@@ -1,0 +1,294 @@
+//! Hands each dirty key to one worker at a time.
+//!
+//! Changes arrive faster than reconciles finish, so the queue holds keys, not changes: a key added many times before a worker
+//! takes it is handed out once. [`core`](self::core) decides all of that; here stand the lock, the clock, and the wakers of
+//! those who wait. Wakers are kept under the same lock as the state they wait for, so that no wakeup is lost.
+
+mod core;
+mod limit;
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::hash::Hash;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+pub use self::core::{Core, Counts, Limits, Verdict};
+pub use self::limit::Bucket;
+use crate::trigger::Urgency;
+
+/// A moment, as the time since the queue was made.
+pub type Now = Duration;
+
+/// A queue of keys. Clones are the same queue.
+#[derive(Debug)]
+pub struct Queue<K: Hash + Eq + Clone> {
+    shared: Arc<Shared<K>>,
+}
+
+#[derive(Debug)]
+struct Shared<K> {
+    state: Mutex<State<K>>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    core: Core<K>,
+    closed: bool,
+    /// Those who wait in [`Queue::take`], in the order in which they came.
+    takers: BTreeMap<u64, Waker>,
+    arrivals: u64,
+    /// The one who waits in [`Queue::drive`].
+    driver: Option<Waker>,
+}
+
+/// A key in flight. Giving it back without a verdict, as a panicking worker does, counts as a failure.
+#[derive(Debug)]
+pub struct Taken<K: Hash + Eq + Clone> {
+    /// Present until it is given back.
+    key: Option<K>,
+    queue: Queue<K>,
+}
+
+/// How full the queue is, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Keys that could be handed out now.
+    pub ready: usize,
+    /// Keys that wait for their time.
+    pub waiting: usize,
+    /// Keys in flight.
+    pub in_flight: usize,
+}
+
+impl<K: Hash + Eq + Clone> Clone for Queue<K> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Queue<K> {
+    /// An empty queue.
+    pub fn new(limits: Limits) -> Self {
+        let state = State {
+            core: Core::new(limits),
+            closed: false,
+            takers: BTreeMap::new(),
+            arrivals: 0,
+            driver: None,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                started: Instant::now(),
+            }),
+        }
+    }
+
+    /// Asks for `key` to be handed out.
+    ///
+    /// Adding a key that is already waiting for a worker does nothing. Adding one that is in flight hands it out again once
+    /// it is given back. After [`close`](Self::close), keys are ignored, so that producers need no order of shutdown.
+    pub fn add(&self, key: K, urgency: Urgency) {
+        let now = self.now();
+        self.change(|core| core.add(now, key, urgency));
+    }
+
+    /// Asks for `key` to be handed out after `delay` or, if that was asked for already, sooner.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        let now = self.now();
+        self.change(|core| core.add_at(now, key, now.saturating_add(delay)));
+    }
+
+    /// Waits for a key; `None` once the queue is closed.
+    pub fn take(&self) -> impl Future<Output = Option<Taken<K>>> {
+        Take {
+            queue: self.clone(),
+            arrival: None,
+        }
+    }
+
+    /// Hands out a key if there is one.
+    pub fn try_take(&self) -> Option<Taken<K>> {
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        let key = state.core.take()?;
+        Some(Taken {
+            key: Some(key),
+            queue: self.clone(),
+        })
+    }
+
+    /// Makes keys ready when their time has come, for as long as it is polled. One caller has to.
+    pub async fn drive(&self) {
+        loop {
+            let at = self.lock().core.wake_at();
+            let mut changed = pin!(poll_fn(|context: &mut Context<'_>| {
+                let mut state = self.lock();
+                if state.core.wake_at() != at {
+                    return Poll::Ready(());
+                }
+                state.driver = Some(context.waker().clone());
+                Poll::Pending
+            }));
+            match at.and_then(|at| self.shared.started.checked_add(at)) {
+                None => changed.await,
+                Some(at) => tokio::select! {
+                    () = &mut changed => {}
+                    () = sleep_until(at) => {}
+                },
+            }
+            let now = self.now();
+            self.change(|core| core.release(now));
+        }
+    }
+
+    /// Hands out no more keys; those in flight may be given back.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        for waker in std::mem::take(&mut state.takers).into_values() {
+            waker.wake();
+        }
+    }
+
+    /// How full the queue is.
+    pub fn depth(&self) -> Depth {
+        let core = &self.lock().core;
+        Depth {
+            ready: core.ready(),
+            waiting: core.waiting(),
+            in_flight: core.in_flight(),
+        }
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.lock().core.counts()
+    }
+
+    fn now(&self) -> Now {
+        self.shared.started.elapsed()
+    }
+
+    /// Changes the state, and wakes as many as have something to do because of it.
+    fn change<R>(&self, change: impl FnOnce(&mut Core<K>) -> R) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let (ready, wake_at) = (state.core.ready(), state.core.wake_at());
+        change(&mut state.core);
+        for _ in ready..state.core.ready() {
+            let Some((_, waker)) = state.takers.pop_first() else {
+                break;
+            };
+            waker.wake();
+        }
+        if state.core.wake_at() != wake_at
+            && let Some(driver) = state.driver.take()
+        {
+            driver.wake();
+        }
+    }
+
+    // The core panics only on a key that is given back twice, which `Taken` rules out.
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Hash + Eq + Clone> Taken<K> {
+    /// The key.
+    ///
+    /// # Panics
+    ///
+    /// Never: the key is there until `self` is consumed.
+    pub fn key(&self) -> &K {
+        self.key.as_ref().expect("present until given back")
+    }
+
+    /// Gives the key back.
+    pub fn done(mut self, verdict: Verdict) {
+        self.give_back(verdict);
+    }
+
+    fn give_back(&mut self, verdict: Verdict) {
+        let Some(key) = self.key.take() else { return };
+        let now = self.queue.now();
+        let mut state = self.queue.lock();
+        if state.closed {
+            // Nothing is handed out any more; only the count of keys in flight still matters.
+            state.core.done(now, key, Verdict::Done);
+        } else {
+            drop(state);
+            self.queue.change(|core| core.done(now, key, verdict));
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Drop for Taken<K> {
+    fn drop(&mut self) {
+        self.give_back(Verdict::Failed);
+    }
+}
+
+/// Waits in [`Queue::take`].
+struct Take<K: Hash + Eq + Clone> {
+    queue: Queue<K>,
+    /// The place in `takers`, once it had to wait.
+    arrival: Option<u64>,
+}
+
+impl<K: Hash + Eq + Clone> Future for Take<K> {
+    type Output = Option<Taken<K>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let queue = self.queue.clone();
+        let mut state = queue.lock();
+        if state.closed {
+            return Poll::Ready(None);
+        }
+        if let Some(key) = state.core.take() {
+            if let Some(arrival) = self.arrival.take() {
+                state.takers.remove(&arrival);
+            }
+            drop(state);
+            return Poll::Ready(Some(Taken { key: Some(key), queue }));
+        }
+        let arrival = self.arrival.unwrap_or_else(|| {
+            state.arrivals += 1;
+            state.arrivals
+        });
+        state.takers.insert(arrival, context.waker().clone());
+        drop(state);
+        self.arrival = Some(arrival);
+        Poll::Pending
+    }
+}
+
+impl<K: Hash + Eq + Clone> Drop for Take<K> {
+    fn drop(&mut self) {
+        let Some(arrival) = self.arrival else { return };
+        let mut state = self.queue.lock();
+        // One that was woken and gives up leaves its key to the next.
+        if state.takers.remove(&arrival).is_none()
+            && state.core.ready() > 0
+            && let Some((_, waker)) = state.takers.pop_first()
+        {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A token bucket: how often a thing may happen overall. Pure.
+
+use std::time::Duration;
+
+use super::Now;
+
+/// Spaces reservations so that at most `burst` are granted at once, and `per_second` in the long run.
+///
+/// The generic cell rate algorithm: one number says all, and a reservation costs the same however many wait.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    /// Time between two tokens.
+    interval: Duration,
+    /// How far ahead of time tokens may be taken.
+    burst: Duration,
+    /// When the bucket would be full again.
+    full_at: Now,
+}
+
+impl Bucket {
+    /// A bucket that is full.
+    ///
+    /// # Panics
+    ///
+    /// If either number is zero.
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        assert!(
+            per_second > 0 && burst > 0,
+            "a bucket without tokens never grants anything"
+        );
+        let interval = Duration::from_secs(1) / per_second;
+        Self {
+            interval,
+            burst: interval * burst,
+            full_at: Now::ZERO,
+        }
+    }
+
+    /// Takes the next token, and returns when it is there.
+    pub fn reserve(&mut self, now: Now) -> Now {
+        self.full_at = self.full_at.max(now) + self.interval;
+        self.full_at.saturating_sub(self.burst).max(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_granted_at_once_and_the_rest_at_the_rate() {
+        let mut bucket = Bucket::new(10, 3);
+        let now = Duration::from_secs(100);
+        let waits: Vec<u128> = (0..5).map(|_| (bucket.reserve(now) - now).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 100, 200]);
+    }
+
+    #[test]
+    fn an_idle_bucket_fills_up_and_no_further() {
+        let mut bucket = Bucket::new(10, 2);
+        let later = Duration::from_secs(1000);
+        bucket.reserve(Duration::ZERO);
+        let waits: Vec<u128> = (0..3).map(|_| (bucket.reserve(later) - later).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 100]);
+    }
+}

@@ -1,0 +1,165 @@
+//! The shell: wakeups, closing, giving back, under paused time.
+
+use super::*;
+use crate::backoff::Schedule;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn queue() -> Queue<&'static str> {
+    Queue::new(Limits {
+        per_key: Schedule::new(MILLI * 10, MILLI * 1000),
+        overall: Bucket::new(1000, 1000),
+    })
+}
+
+async fn take(queue: &Queue<&'static str>) -> Taken<&'static str> {
+    queue.take().await.expect("the queue is open")
+}
+
+#[tokio::test]
+async fn one_who_waits_is_woken_by_an_add() {
+    let queue = queue();
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { take(&queue).await.key().to_string() }
+    });
+    tokio::task::yield_now().await;
+    queue.add("a", Urgency::Normal);
+    assert_eq!(waiting.await.expect("a key"), "a");
+}
+
+#[tokio::test]
+async fn one_who_is_woken_and_gives_up_leaves_the_key_to_the_next() {
+    let queue = queue();
+    let mut first = Box::pin(queue.take());
+    let second = tokio::spawn({
+        let queue = queue.clone();
+        async move { take(&queue).await.key().to_string() }
+    });
+    poll_fn(|context| {
+        assert!(first.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    tokio::task::yield_now().await;
+    queue.add("a", Urgency::Normal);
+    drop(first);
+    assert_eq!(second.await.expect("the key"), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_key_comes_when_its_time_has_come_and_an_earlier_one_overtakes_it() {
+    let queue = queue();
+    let driver = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.drive().await }
+    });
+    let started = Instant::now();
+    queue.add_after("late", MILLI * 500);
+    tokio::task::yield_now().await;
+    queue.add_after("early", MILLI * 100);
+    take(&queue).await.done(Verdict::Done);
+    assert_eq!(started.elapsed().as_millis(), 100);
+    assert_eq!(take(&queue).await.key(), &"late");
+    assert_eq!(started.elapsed().as_millis(), 500);
+    driver.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_dropped_by_a_panicking_worker_is_tried_again_after_a_backoff() {
+    let queue = queue();
+    queue.add("a", Urgency::Normal);
+    let taken = take(&queue).await;
+    let worker = tokio::spawn(async move {
+        let _held = taken;
+        panic!("a bug in a reconciler");
+    });
+    worker.await.expect_err("it panicked");
+    assert_eq!((queue.depth().waiting, queue.counts().retries), (1, 1));
+}
+
+#[tokio::test]
+async fn closing_ends_every_wait_and_hands_out_nothing_more() {
+    let queue = queue();
+    queue.add("in flight", Urgency::Normal);
+    let taken = take(&queue).await;
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.take().await.is_none() }
+    });
+    tokio::task::yield_now().await;
+    queue.add("left over", Urgency::Normal);
+    queue.close();
+    queue.add("too late", Urgency::Normal);
+    taken.done(Verdict::Failed);
+    let _ = waiting.await.expect("no panic");
+    assert!(queue.take().await.is_none());
+    assert_eq!(queue.depth().in_flight, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    const KEYS: usize = 50;
+    const ROUNDS: usize = 200;
+    let queue: Queue<usize> = Queue::new(Limits {
+        per_key: Schedule::new(MILLI, MILLI),
+        overall: Bucket::new(1_000_000, 1_000_000),
+    });
+    let holders: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
+    let seen: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
+    let driver = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.drive().await }
+    });
+    let workers: Vec<_> = (0..16)
+        .map(|worker| {
+            let (queue, holders, seen) = (queue.clone(), holders.clone(), seen.clone());
+            tokio::spawn(async move {
+                while let Some(taken) = queue.take().await {
+                    let key = *taken.key();
+                    assert_eq!(holders[key].fetch_add(1, Ordering::SeqCst), 0, "{key} is held twice");
+                    tokio::task::yield_now().await;
+                    seen[key].fetch_add(1, Ordering::SeqCst);
+                    holders[key].fetch_sub(1, Ordering::SeqCst);
+                    taken.done(if (key + worker) % 7 == 0 {
+                        Verdict::After(MILLI)
+                    } else {
+                        Verdict::Done
+                    });
+                }
+            })
+        })
+        .collect();
+    for round in 0..ROUNDS {
+        for key in 0..KEYS {
+            queue.add(
+                key,
+                if round % 3 == 0 {
+                    Urgency::Urgent
+                } else {
+                    Urgency::Normal
+                },
+            );
+        }
+        tokio::task::yield_now().await;
+    }
+    // `After` comes back for ever for some pairs of key and worker, so that a quiet moment is what to wait for: every key
+    // seen once more than before the last round.
+    let before: Vec<u32> = seen.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+    for key in 0..KEYS {
+        queue.add(key, Urgency::Normal);
+    }
+    while seen
+        .iter()
+        .zip(&before)
+        .any(|(now, before)| now.load(Ordering::SeqCst) <= *before)
+    {
+        tokio::time::sleep(MILLI).await;
+    }
+    queue.close();
+    for worker in workers {
+        worker.await.expect("no key was held twice");
+    }
+    driver.abort();
+}

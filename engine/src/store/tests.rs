@@ -1,0 +1,189 @@
+//! The cache without a server: transactions in, changes and reads out.
+
+use super::*;
+use crate::api::Thing;
+use crate::object::{Metadata, Uid};
+
+fn thing(name: &str, uid: &str, at: &str) -> Thing {
+    let metadata = Metadata {
+        name: name.into(),
+        namespace: "n".into(),
+        uid: Uid(uid.into()),
+        resource_version: version(at),
+        ..Metadata::default()
+    };
+    Thing { metadata, size: 0 }
+}
+
+fn entry(name: &str, uid: &str, at: &str) -> Entry<Thing> {
+    Entry::Valid(Arc::new(thing(name, uid, at)))
+}
+
+fn version(text: &str) -> ResourceVersion {
+    ResourceVersion(text.into())
+}
+
+fn key(name: &str) -> Key {
+    Key::new("n", name)
+}
+
+fn one_part() -> (Writer<Thing>, Reader<Thing>) {
+    let (mut writers, reader) = new(&[]);
+    (writers.remove(0), reader)
+}
+
+fn replace(at: &str, entries: Vec<Entry<Thing>>) -> Transaction<Thing> {
+    Transaction::Replace {
+        version: version(at),
+        entries,
+    }
+}
+
+/// The version at which a reader sees `name`.
+fn seen(reader: &Reader<Thing>, name: &str) -> Option<String> {
+    reader
+        .get(&key(name))
+        .map(|entry| entry.metadata().resource_version.to_string())
+}
+
+/// Changes as `name: old version -> new version`, sorted.
+fn shown(changes: &[Change<Thing>]) -> Vec<String> {
+    let at = |entry: &Option<Entry<Thing>>| {
+        entry
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |entry| entry.metadata().resource_version.to_string())
+    };
+    let mut shown: Vec<String> = changes
+        .iter()
+        .map(|change| format!("{}: {} -> {}", change.key().name, at(&change.old), at(&change.new)))
+        .collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn a_relist_reports_what_vanished_with_its_last_state_and_only_what_changed() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace(
+        "5",
+        vec![
+            entry("kept", "k", "1"),
+            entry("changed", "c", "2"),
+            entry("gone", "g", "3"),
+        ],
+    ));
+    let changes = writer.commit(replace(
+        "9",
+        vec![
+            entry("kept", "k", "1"),
+            entry("changed", "c", "8"),
+            entry("new", "n", "7"),
+        ],
+    ));
+    assert_eq!(shown(&changes), ["changed: 2 -> 8", "gone: 3 -> -", "new: - -> 7"]);
+    assert_eq!(reader.len(), 3);
+}
+
+#[test]
+fn a_new_life_under_an_old_name_is_a_delete_and_an_add() {
+    let (mut writer, _reader) = one_part();
+    writer.commit(replace("5", vec![entry("a", "first", "5")]));
+    let changes = writer.commit(Transaction::Upsert(entry("a", "second", "9")));
+    assert_eq!(shown(&changes), ["a: - -> 9", "a: 5 -> -"]);
+    assert!(changes[0].new.is_none(), "the delete comes first");
+}
+
+#[test]
+fn an_event_that_comes_late_or_twice_changes_nothing() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![entry("a", "u", "5")]));
+    assert!(writer.commit(Transaction::Upsert(entry("a", "u", "5"))).is_empty());
+    assert!(writer.commit(Transaction::Upsert(entry("a", "u", "4"))).is_empty());
+    assert!(
+        writer
+            .commit(Transaction::Delete(entry("a", "old life", "3")))
+            .is_empty()
+    );
+    assert_eq!(seen(&reader, "a").as_deref(), Some("5"));
+}
+
+#[test]
+fn an_own_write_is_seen_before_the_stream_brings_it() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![entry("a", "u", "5")]));
+    reader.remember(thing("a", "u", "8"));
+    reader.remember(thing("created", "c", "7"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("8"));
+    assert_eq!(seen(&reader, "created").as_deref(), Some("7"));
+
+    writer.commit(Transaction::Upsert(entry("a", "u", "6")));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("8"), "the stream is still behind");
+}
+
+#[test]
+fn a_delete_by_somebody_else_leaves_no_ghost_of_an_own_write() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![]));
+    reader.remember(thing("a", "u", "7"));
+    writer.commit(Transaction::Upsert(entry("a", "u", "7")));
+    writer.commit(Transaction::Delete(entry("a", "u", "8")));
+    assert_eq!(seen(&reader, "a"), None);
+}
+
+#[test]
+fn a_bookmark_or_a_relist_that_has_passed_an_own_write_drops_it() {
+    for passed in [Transaction::Progress(version("10")), replace("10", vec![])] {
+        let (mut writer, reader) = one_part();
+        writer.commit(replace("5", vec![]));
+        reader.remember(thing("a", "u", "7"));
+        writer.commit(passed);
+        assert_eq!(seen(&reader, "a"), None, "created and deleted between two events");
+    }
+}
+
+#[test]
+fn a_write_that_the_stream_has_already_passed_is_not_kept() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("9", vec![]));
+    reader.remember(thing("a", "u", "7"));
+    assert_eq!(seen(&reader, "a"), None);
+}
+
+#[test]
+fn of_two_own_writes_the_later_is_kept_in_whatever_order_they_arrive() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![]));
+    reader.remember(thing("a", "u", "12"));
+    reader.remember(thing("a", "u", "9"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("12"));
+    writer.commit(Transaction::Progress(version("9")));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("12"));
+    writer.commit(Transaction::Progress(version("12")));
+    assert_eq!(seen(&reader, "a"), None);
+}
+
+#[test]
+fn versions_without_an_order_are_believed_as_they_come() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("x9", vec![entry("a", "u", "x9")]));
+    reader.remember(thing("a", "u", "x7"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("x9"), "nothing would ever drop it");
+    writer.commit(Transaction::Upsert(entry("a", "u", "x1")));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("x1"));
+}
+
+#[tokio::test]
+async fn a_cache_of_namespaces_is_synced_when_each_has_been_listed() {
+    let (mut writers, reader) = new::<Thing>(&["n".into(), "m".into()]);
+    writers[0].commit(replace("5", vec![entry("a", "u", "5")]));
+    assert!(!reader.is_synced());
+    writers[1].commit(replace("6", vec![]));
+    reader.synced().await;
+    assert!(reader.is_synced());
+    assert_eq!(
+        seen(&reader, "a").as_deref(),
+        Some("5"),
+        "the relist of one leaves the other alone"
+    );
+    assert!(reader.get(&Key::new("elsewhere", "a")).is_none());
+}
