@@ -1,0 +1,239 @@
+//! The vocabulary of the conditions in a status: their types, their values, their reasons.
+//!
+//! A condition itself is Kubernetes' own type and keeps strings, so that conditions from another
+//! version of the operator, or from another writer, are carried along unchanged.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The application runs as its spec says, and all its pods are ready.
+    Ready,
+    /// The operator or the cluster is on its way to what the spec says.
+    Progressing,
+    /// Something stands in the way that does not pass by itself.
+    Degraded,
+}
+
+/// Whether a condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be told yet.
+    Unknown,
+}
+
+/// Why a condition is as it is. The names are part of the API: scripts and alerts wait for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// All wished pods run the latest spec and are ready.
+    Available,
+    /// Zero pods are wished and none is left.
+    ScaledToZero,
+    /// Children were written, and the cluster has not yet reported on them.
+    Pending,
+    /// Pods of the latest spec are replacing older ones.
+    RollingOut,
+    /// Pods are being added or removed; none is replaced.
+    Scaling,
+    /// Nothing is left to be rolled out or scaled.
+    RolloutComplete,
+    /// The rollout is complete, but pods that were ready no longer are.
+    PodsNotReady,
+    /// The rollout made no progress within its deadline (`ProgressDeadlineExceeded`).
+    RolloutStalled,
+    /// A quota of the namespace allows no further pods.
+    QuotaExceeded,
+    /// Pods could not be created for another reason, such as an admission policy.
+    ReplicaFailure,
+    /// An object that belongs to somebody else stands under the name of a child.
+    ChildConflict,
+    /// The spec cannot be run; only objects stored before the present schema get here.
+    InvalidSpec,
+    /// The API server refused to store a child, and will again until something changes.
+    ApplyRejected,
+    /// A child could not be written for now; the operator tries again.
+    ApplyFailed,
+    /// The application is being deleted.
+    Terminating,
+    /// Nothing stands in the way.
+    AsExpected,
+}
+
+impl ConditionType {
+    /// Every type, in the order in which a status lists them.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Progressing, Self::Degraded];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Progressing => "Progressing",
+            Self::Degraded => "Degraded",
+        }
+    }
+
+    /// A condition of this type that came to be at `since`.
+    pub fn condition(
+        self,
+        status: ConditionStatus,
+        reason: Reason,
+        message: impl Into<String>,
+        observed_generation: i64,
+        since: Time,
+    ) -> Condition {
+        Condition {
+            type_: self.as_str().to_owned(),
+            status: status.as_str().to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.into(),
+            observed_generation: Some(observed_generation),
+            last_transition_time: since,
+        }
+    }
+}
+
+impl ConditionStatus {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 16] = [
+        Self::Available,
+        Self::ScaledToZero,
+        Self::Pending,
+        Self::RollingOut,
+        Self::Scaling,
+        Self::RolloutComplete,
+        Self::PodsNotReady,
+        Self::RolloutStalled,
+        Self::QuotaExceeded,
+        Self::ReplicaFailure,
+        Self::ChildConflict,
+        Self::InvalidSpec,
+        Self::ApplyRejected,
+        Self::ApplyFailed,
+        Self::Terminating,
+        Self::AsExpected,
+    ];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "Available",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::Pending => "Pending",
+            Self::RollingOut => "RollingOut",
+            Self::Scaling => "Scaling",
+            Self::RolloutComplete => "RolloutComplete",
+            Self::PodsNotReady => "PodsNotReady",
+            Self::RolloutStalled => "RolloutStalled",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::ReplicaFailure => "ReplicaFailure",
+            Self::ChildConflict => "ChildConflict",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::ApplyRejected => "ApplyRejected",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::Terminating => "Terminating",
+            Self::AsExpected => "AsExpected",
+        }
+    }
+}
+
+impl fmt::Display for ConditionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Schema of a list of conditions: what Kubernetes' own conditions demand, in fewer words.
+///
+/// The limits are those that controller-gen writes for `metav1.Condition`; the list is keyed by
+/// `type`, so that several writers can each apply their own entry.
+pub(super) fn list_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "maxLength": 316,
+                    "description": "What the condition is about, such as `Ready`.",
+                },
+                "status": {
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"],
+                    "description": "Whether it holds.",
+                },
+                "reason": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "description": "Why, in one word for programs.",
+                },
+                "message": {
+                    "type": "string",
+                    "maxLength": 32768,
+                    "description": "Why, in a sentence for people.",
+                },
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When `status` last changed.",
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0,
+                    "description": "The `metadata.generation` that the condition describes.",
+                },
+            },
+        },
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_the_api_are_the_names_in_the_code() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str(), format!("{reason:?}"));
+        }
+        for kind in ConditionType::ALL {
+            assert_eq!(kind.as_str(), format!("{kind:?}"));
+        }
+    }
+}
