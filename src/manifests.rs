@@ -1,0 +1,147 @@
+//! What a cluster needs to run the operator, as files that `kubectl apply -f` takes in one go.
+//!
+//! An image reference enters, YAML leaves. The files are generated from the types and committed
+//! in `crds/`; a test holds the one against the other.
+
+pub mod crd;
+mod operator;
+mod rbac;
+mod schema;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// The image that the manifests name unless told otherwise.
+pub const IMAGE: &str = concat!("application-operator:", env!("CARGO_PKG_VERSION"));
+
+/// One file and the objects in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// Name of the file. kubectl takes files in lexical order, hence the numbers in front.
+    pub file: &'static str,
+    /// The objects, in the order in which they are to be applied.
+    pub objects: Vec<Value>,
+}
+
+/// Why manifests could not be given out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An object could not be written as YAML.
+    #[error("cannot write {file} as YAML")]
+    Yaml {
+        /// The file that it belongs to.
+        file: &'static str,
+        /// What the writer said.
+        #[source]
+        source: serde_saphyr::ser::Error,
+    },
+
+    /// A file or its folder could not be written.
+    #[error("cannot write {}", path.display())]
+    File {
+        /// What could not be written.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The output was closed or is full.
+    #[error("cannot write to the output")]
+    Output(#[source] io::Error),
+}
+
+impl Manifest {
+    /// The file's content: its objects as YAML documents.
+    ///
+    /// # Errors
+    ///
+    /// If an object cannot be written as YAML.
+    pub fn yaml(&self) -> Result<String, Error> {
+        let mut documents = Vec::with_capacity(self.objects.len());
+        for object in &self.objects {
+            let document = serde_saphyr::to_string(object).map_err(|source| Error::Yaml {
+                file: self.file,
+                source,
+            })?;
+            documents.push(document);
+        }
+        Ok(documents.join("---\n"))
+    }
+}
+
+/// Everything that runs the operator from `image`, in the order in which it is to be applied.
+pub fn all(image: &str) -> Vec<Manifest> {
+    vec![
+        Manifest {
+            file: "00-namespace.yaml",
+            objects: vec![operator::namespace()],
+        },
+        Manifest {
+            file: "10-application.yaml",
+            objects: vec![crd::application()],
+        },
+        Manifest {
+            file: "20-service-account.yaml",
+            objects: vec![rbac::service_account()],
+        },
+        Manifest {
+            file: "30-cluster-role.yaml",
+            objects: vec![rbac::role(), rbac::binding()],
+        },
+        Manifest {
+            file: "31-user-roles.yaml",
+            objects: vec![rbac::view(), rbac::edit()],
+        },
+        Manifest {
+            file: "40-deployment.yaml",
+            objects: vec![operator::deployment(image)],
+        },
+    ]
+}
+
+/// Writes everything into the folder `dir`, or to standard output where there is none.
+///
+/// # Errors
+///
+/// If a file, the folder or the output cannot be written. That the reader of the output has gone,
+/// as `head` does, is no error.
+pub fn deliver(image: &str, dir: Option<&Path>) -> Result<(), Error> {
+    match dir.map_or_else(|| print(image, &mut io::stdout().lock()), |dir| write(image, dir)) {
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes everything to `output` as one stream of YAML documents.
+///
+/// # Errors
+///
+/// If the output cannot be written.
+pub fn print(image: &str, output: &mut impl Write) -> Result<(), Error> {
+    for manifest in all(image) {
+        write!(output, "---\n{}", manifest.yaml()?).map_err(Error::Output)?;
+    }
+    output.flush().map_err(Error::Output)
+}
+
+/// Writes every file into the folder `dir`, which is made if it does not exist.
+///
+/// # Errors
+///
+/// If a file or the folder cannot be written.
+pub fn write(image: &str, dir: &Path) -> Result<(), Error> {
+    fs::create_dir_all(dir).map_err(|source| Error::File {
+        path: dir.into(),
+        source,
+    })?;
+    for manifest in all(image) {
+        let path = dir.join(manifest.file);
+        fs::write(&path, manifest.yaml()?).map_err(|source| Error::File { path, source })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The `CustomResourceDefinition` of `Application`: its Rust types plus what types cannot say.
+
+use engine::object::Object;
+use serde_json::{Value, json};
+
+use super::schema;
+use crate::application::{Application, ApplicationSpec, ApplicationStatus, NAME_MAX};
+
+/// The `CustomResourceDefinition` of `Application`.
+pub fn application() -> Value {
+    let resource = Application::RESOURCE;
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": resource.to_string(),
+            "labels": super::operator::labels(),
+        },
+        "spec": {
+            "group": resource.group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": resource.kind,
+                "listKind": format!("{}List", resource.kind),
+                "plural": resource.plural,
+                "singular": "application",
+                // Not `app`: KubeVela, Argo CD and others have it already.
+                "shortNames": ["mapp"],
+                "categories": ["all"],
+            },
+            "versions": [{
+                "name": resource.version,
+                "served": true,
+                "storage": true,
+                "schema": { "openAPIV3Schema": root_schema() },
+                "subresources": {
+                    "status": {},
+                    "scale": {
+                        "specReplicasPath": ".spec.replicas",
+                        "statusReplicasPath": ".status.replicas",
+                        "labelSelectorPath": ".status.selector",
+                    },
+                },
+                "additionalPrinterColumns": columns(),
+            }],
+        },
+    })
+}
+
+/// Schema of a whole object. `metadata` is checked by the API server itself, but for its name.
+fn root_schema() -> Value {
+    json!({
+        "description": "An application that the operator keeps running: \
+            a Deployment of its image and a Service in front of it.",
+        "type": "object",
+        "properties": {
+            "apiVersion": { "type": "string" },
+            "kind": { "type": "string" },
+            "metadata": { "type": "object" },
+            "spec": schema::structural::<ApplicationSpec>(),
+            "status": schema::structural::<ApplicationStatus>(),
+        },
+        "x-kubernetes-validations": [
+            at_creation("has(self.spec)", "spec is required, with an image and a port"),
+            at_creation(
+                &format!("self.metadata.name.size() <= {NAME_MAX}"),
+                &format!(
+                    "name must have at most {NAME_MAX} characters, because the children's names \
+                     (<name>-deployment and others) are made from it"
+                ),
+            ),
+            at_creation(
+                "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+                "name must start with a letter and consist of lower-case letters, digits and \
+                 '-', such as shop-2, because the Service <name>-service is looked up in DNS",
+            ),
+        ],
+    })
+}
+
+/// A rule for the whole object that binds new ones alone.
+///
+/// The server forgives an update the faults that a field had before, but not those of the whole
+/// object. An Application from the Go operator's time, whose schema had no rules, could then never
+/// be changed again, not even to take the finalizer off, and so never be deleted.
+fn at_creation(rule: &str, message: &str) -> Value {
+    json!({
+        "rule": format!("oldSelf.hasValue() || {rule}"),
+        "optionalOldSelf": true,
+        "message": message,
+    })
+}
+
+/// What `kubectl get applications` shows; those of priority 1 only with `--output wide`.
+///
+/// The image has no bound, so the short columns stand before it: with the sample, and with an image
+/// of up to 25 characters, a row fits into 80.
+fn columns() -> Value {
+    let ready = ".status.conditions[?(@.type==\"Ready\")]";
+    json!([
+        {
+            "name": "Ready",
+            "type": "string",
+            "jsonPath": format!("{ready}.status"),
+            "description": "Whether the application runs as its spec says.",
+        },
+        {
+            "name": "Replicas",
+            "type": "integer",
+            "jsonPath": ".spec.replicas",
+            "description": "Number of pods wished for.",
+        },
+        {
+            "name": "Image",
+            "type": "string",
+            "jsonPath": ".spec.image",
+            "description": "Container image.",
+        },
+        {
+            "name": "Port",
+            "type": "integer",
+            "jsonPath": ".spec.port",
+            "description": "Port of the container and of the Service.",
+        },
+        { "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" },
+        {
+            "name": "Ready-Replicas",
+            "type": "integer",
+            "jsonPath": ".status.readyReplicas",
+            "description": "Number of pods that are ready to serve.",
+            "priority": 1,
+        },
+        {
+            "name": "Reason",
+            "type": "string",
+            "jsonPath": format!("{ready}.reason"),
+            "description": "Why the application is ready or not.",
+            "priority": 1,
+        },
+    ])
+}

@@ -1,0 +1,114 @@
+//! Who may do what: the operator itself, and the people who use it.
+//!
+//! The operator's rules list what it does and nothing else; no Secret, no wildcard, no delete.
+
+use serde_json::{Value, json};
+
+use super::operator::{NAME, NAMESPACE, labels};
+
+/// Verbs that read.
+const READ: [&str; 3] = ["get", "list", "watch"];
+
+/// The identity under which the operator speaks to the API server.
+pub(super) fn service_account() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": { "name": NAME, "namespace": NAMESPACE, "labels": labels() },
+    })
+}
+
+/// What the operator itself may do.
+pub(super) fn role() -> Value {
+    role_of(
+        NAME,
+        &json!({}),
+        &json!([
+            // `patch` takes the Go operator's finalizer off.
+            rule("minetto.dev", "applications", &["get", "list", "patch", "watch"]),
+            rule("minetto.dev", "applications/status", &["patch"]),
+            // Where OwnerReferencesPermissionEnforcement is on, an ownerReference that blocks
+            // deletion of the owner asks for this.
+            rule("minetto.dev", "applications/finalizers", &["update"]),
+            // A server-side apply is a `patch`, and a `create` too where the object is absent.
+            // `get` settles a write whose answer was lost.
+            rule("apps", "deployments", &["create", "get", "list", "patch", "watch"]),
+            rule("", "services", &["create", "get", "list", "patch", "watch"]),
+            // A repeated event is counted up by `patch`.
+            rule("events.k8s.io", "events", &["create", "patch"]),
+        ]),
+    )
+}
+
+/// Gives [`role`] to the operator in every namespace.
+pub(super) fn binding() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": { "name": NAME, "labels": labels() },
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": NAME,
+        },
+        "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }],
+    })
+}
+
+/// Lets those see Applications who may view a namespace. Kubernetes' `edit` and `admin` include
+/// its `view`.
+pub(super) fn view() -> Value {
+    role_of(
+        "application-operator-view",
+        &json!({ "rbac.authorization.k8s.io/aggregate-to-view": "true" }),
+        &json!([
+            rule("minetto.dev", "applications", &READ),
+            rule("minetto.dev", "applications/status", &["get"]),
+            rule("minetto.dev", "applications/scale", &["get"]),
+        ]),
+    )
+}
+
+/// Lets those change Applications who may edit a namespace, and so run pods in it already: to
+/// create an Application is to run an image.
+pub(super) fn edit() -> Value {
+    let change = [
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
+    ];
+    role_of(
+        "application-operator-edit",
+        &json!({
+            "rbac.authorization.k8s.io/aggregate-to-admin": "true",
+            "rbac.authorization.k8s.io/aggregate-to-edit": "true",
+        }),
+        &json!([
+            rule("minetto.dev", "applications", &change),
+            rule("minetto.dev", "applications/status", &["get"]),
+            rule("minetto.dev", "applications/scale", &["get", "patch", "update"]),
+        ]),
+    )
+}
+
+fn role_of(name: &str, extra_labels: &Value, rules: &Value) -> Value {
+    let mut labels = labels();
+    for (label, value) in extra_labels.as_object().into_iter().flatten() {
+        labels[label] = value.clone();
+    }
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": { "name": name, "labels": labels },
+        "rules": rules,
+    })
+}
+
+fn rule(group: &str, resource: &str, verbs: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs })
+}
