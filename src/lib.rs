@@ -4,3 +4,4 @@
 
 pub mod application; // the custom resource: what users write and what they read back
 pub mod manifests; // what a cluster needs to run the operator
+pub mod args; // what the process was told

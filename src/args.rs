@@ -1,0 +1,248 @@
+//! The command line: words and environment variables in, settings or an exit message out.
+//!
+//! Every setting of `run` is a flag and an environment variable, `APPLICATION_OPERATOR_` and the
+//! flag's name; the flag wins. Neither files nor the network are touched here.
+
+mod value;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use engine::object;
+
+pub use self::value::Address;
+use crate::manifests;
+
+/// Exit code of a command that failed while it ran.
+const FAILED: u8 = 1;
+
+/// Exit code for arguments that make no sense, as shells and clap have it.
+const MISUSED: u8 = 2;
+
+/// Turns an Application into a running, reachable, healed application on Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "application-operator", version, disable_help_subcommand = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the operator until it is told to stop
+    Run(Run),
+    /// Print the manifests that `kubectl apply -f` needs to run the operator in a cluster
+    Manifests(Manifests),
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+pub struct Run {
+    /// Kubeconfig file; where absent: `KUBECONFIG`, then the pod's service account, then
+    /// ~/.kube/config
+    #[arg(long, value_name = "PATH", env = "APPLICATION_OPERATOR_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig; where absent, its current one
+    #[arg(long, value_name = "NAME", env = "APPLICATION_OPERATOR_CONTEXT")]
+    pub context: Option<String>,
+
+    /// Namespace to look after; may be repeated, or list several with commas; where absent, all
+    #[arg(
+        long = "namespace",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = value::namespace,
+        env = "APPLICATION_OPERATOR_NAMESPACE"
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Applications that are worked on at the same time
+    //
+    // Ten keep an API server busy without being noticed; past 1000 the queue is no longer what waits.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..=1000),
+        env = "APPLICATION_OPERATOR_MAX_CONCURRENT_RECONCILES"
+    )]
+    pub max_concurrent_reconciles: u16,
+
+    /// Where metrics are served: IP:PORT, :PORT for all addresses, 0 for nowhere
+    //
+    // Metrics have no authentication, so they leave the machine only where somebody says so.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080",
+        env = "APPLICATION_OPERATOR_METRICS_BIND_ADDRESS"
+    )]
+    pub metrics_bind_address: Address,
+
+    /// Where /healthz and /readyz are served, in the same form
+    //
+    // The kubelet asks from outside the pod.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = ":8081",
+        env = "APPLICATION_OPERATOR_HEALTH_PROBE_BIND_ADDRESS"
+    )]
+    pub health_probe_bind_address: Address,
+
+    /// Elect a leader among several replicas (accepted, but without effect so far: run one replica)
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        env = "APPLICATION_OPERATOR_LEADER_ELECT"
+    )]
+    pub leader_elect: bool,
+
+    /// Form of the log on stderr
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t = LogFormat::Text,
+        env = "APPLICATION_OPERATOR_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged: off, error, warn, info, debug, trace, or target=level,…
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        value_parser = value::log_level,
+        env = "APPLICATION_OPERATOR_LOG_LEVEL"
+    )]
+    pub log_level: String,
+}
+
+/// Settings of `manifests`.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+pub struct Manifests {
+    /// Image that the operator's Deployment runs
+    #[arg(
+        long,
+        value_name = "REFERENCE",
+        default_value = manifests::IMAGE,
+        value_parser = NonEmptyStringValueParser::new(),
+        env = "APPLICATION_OPERATOR_IMAGE"
+    )]
+    pub image: String,
+
+    /// Write one file each into this folder instead of printing
+    #[arg(long, value_name = "DIR", env = "APPLICATION_OPERATOR_OUTPUT_DIR")]
+    pub output_dir: Option<PathBuf>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Why the process ends before or instead of running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// What to tell; ends in a line break.
+    pub message: String,
+    /// The exit code; 0 for help and version, which go to stdout.
+    pub code: u8,
+}
+
+impl Exit {
+    /// A command failed; one line tells why, down to the first cause.
+    pub fn failed(error: &dyn Error) -> Self {
+        let message = format!("application-operator: {}\n", object::chain(error));
+        Self { message, code: FAILED }
+    }
+
+    /// Tells it and returns the exit code.
+    pub fn report(self) -> ExitCode {
+        // Nobody is left to be told that the output is closed.
+        let _ = if self.code == 0 {
+            io::stdout().write_all(self.message.as_bytes())
+        } else {
+            io::stderr().write_all(self.message.as_bytes())
+        };
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<clap::Error> for Exit {
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { message: text, code: 0 },
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self {
+                message: text,
+                code: MISUSED,
+            },
+            _ => Self {
+                message: one_line(&text),
+                code: MISUSED,
+            },
+        }
+    }
+}
+
+/// Reads the words of a command line, the first of which is the program's name.
+///
+/// # Errors
+///
+/// If they make no sense, or ask for help or the version.
+pub fn parse<I>(words: I) -> Result<Args, Exit>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let mut args = Args::try_parse_from(words)?;
+    if let Command::Run(run) = &mut args.command {
+        // An empty variable is how a manifest says "nothing special".
+        run.namespaces.retain(|namespace| !namespace.is_empty());
+        run.namespaces.sort_unstable();
+        run.namespaces.dedup();
+    }
+    Ok(args)
+}
+
+/// clap's many lines as one, which is all that a log of crashed containers shows.
+fn one_line(text: &str) -> String {
+    let said = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .take_while(|line| !line.starts_with("Usage:"));
+    let mut message = String::from("application-operator: ");
+    for (index, line) in said.enumerate() {
+        if index > 0 {
+            message.push_str(if line.starts_with("tip:") { "; " } else { " " });
+        }
+        message.push_str(line.strip_prefix("error: ").unwrap_or(line));
+    }
+    message.push_str("; see --help\n");
+    message
+}
+
+#[cfg(test)]
+mod tests;
