@@ -32,12 +32,8 @@ pub struct Application {
 }
 
 impl Object for Application {
-    const RESOURCE: Resource = Resource {
-        group: "minetto.dev",
-        version: "v1alpha1",
-        kind: "Application",
-        plural: "applications",
-    };
+    const RESOURCE: Resource =
+        Resource { group: "minetto.dev", version: "v1alpha1", kind: "Application", plural: "applications" };
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
@@ -75,14 +71,25 @@ pub struct ApplicationSpec {
     pub port: i32,
 }
 
+impl ApplicationSpec {
+    /// Why this can't be run; `None` if it can. Only what was stored before the present schema is at fault.
+    pub fn fault(&self) -> Option<String> {
+        if self.image.is_empty() || self.image.contains(char::is_whitespace) {
+            Some("spec.image must be an image reference without spaces, such as nginx:1.29".to_owned())
+        } else if !(1..=65535).contains(&self.port) {
+            Some(format!("spec.port must be between 1 and 65535, not {}", self.port))
+        } else if self.replicas < 0 {
+            Some(format!("spec.replicas must be 0 or more, not {}", self.replicas))
+        } else {
+            None
+        }
+    }
+}
+
 impl Default for ApplicationSpec {
     /// What an object without a spec decodes into: no image, no port, which cannot be run.
     fn default() -> Self {
-        Self {
-            image: String::new(),
-            replicas: default_replicas(),
-            port: 0,
-        }
+        Self { image: String::new(), replicas: default_replicas(), port: 0 }
     }
 }
 
@@ -117,9 +124,7 @@ pub struct ApplicationStatus {
 impl ApplicationStatus {
     /// The condition of that type, if it was ever written.
     pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
-        self.conditions
-            .iter()
-            .find(|condition| condition.type_ == kind.as_str())
+        self.conditions.iter().find(|condition| condition.type_ == kind.as_str())
     }
 }
 
@@ -146,14 +151,7 @@ mod tests {
     #[test]
     fn omitted_replicas_mean_one() {
         let app = decode(json!({"metadata": {"name": "a"}, "spec": {"image": "i", "port": 80}}));
-        assert_eq!(
-            app.spec,
-            ApplicationSpec {
-                image: "i".into(),
-                replicas: 1,
-                port: 80
-            }
-        );
+        assert_eq!(app.spec, ApplicationSpec { image: "i".into(), replicas: 1, port: 80 });
         assert_eq!(app.status, ApplicationStatus::default());
     }
 
@@ -180,10 +178,7 @@ mod tests {
             "fromTheFuture": {},
         }))
         .unwrap();
-        assert_eq!(
-            status.condition(ConditionType::Ready).unwrap().observed_generation,
-            Some(7)
-        );
+        assert_eq!(status.condition(ConditionType::Ready).unwrap().observed_generation, Some(7));
         assert_eq!(status.condition(ConditionType::Degraded), None);
         let again = serde_json::to_value(&status).unwrap();
         assert_eq!(serde_json::from_value::<ApplicationStatus>(again).unwrap(), status);

@@ -194,14 +194,8 @@ impl From<clap::Error> for Exit {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { message: text, code: 0 },
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self {
-                message: text,
-                code: MISUSED,
-            },
-            _ => Self {
-                message: one_line(&text),
-                code: MISUSED,
-            },
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self { message: text, code: MISUSED },
+            _ => Self { message: one_line(&text), code: MISUSED },
         }
     }
 }

@@ -64,10 +64,7 @@ impl Manifest {
     pub fn yaml(&self) -> Result<String, Error> {
         let mut documents = Vec::with_capacity(self.objects.len());
         for object in &self.objects {
-            let document = serde_saphyr::to_string(object).map_err(|source| Error::Yaml {
-                file: self.file,
-                source,
-            })?;
+            let document = serde_saphyr::to_string(object).map_err(|source| Error::Yaml { file: self.file, source })?;
             documents.push(document);
         }
         Ok(documents.join("---\n"))
@@ -77,30 +74,12 @@ impl Manifest {
 /// Everything that runs the operator from `image`, in the order in which it is to be applied.
 pub fn all(image: &str) -> Vec<Manifest> {
     vec![
-        Manifest {
-            file: "00-namespace.yaml",
-            objects: vec![operator::namespace()],
-        },
-        Manifest {
-            file: "10-application.yaml",
-            objects: vec![crd::application()],
-        },
-        Manifest {
-            file: "20-service-account.yaml",
-            objects: vec![rbac::service_account()],
-        },
-        Manifest {
-            file: "30-cluster-role.yaml",
-            objects: vec![rbac::role(), rbac::binding()],
-        },
-        Manifest {
-            file: "31-user-roles.yaml",
-            objects: vec![rbac::view(), rbac::edit()],
-        },
-        Manifest {
-            file: "40-deployment.yaml",
-            objects: vec![operator::deployment(image)],
-        },
+        Manifest { file: "00-namespace.yaml", objects: vec![operator::namespace()] },
+        Manifest { file: "10-application.yaml", objects: vec![crd::application()] },
+        Manifest { file: "20-service-account.yaml", objects: vec![rbac::service_account()] },
+        Manifest { file: "30-cluster-role.yaml", objects: vec![rbac::role(), rbac::binding()] },
+        Manifest { file: "31-user-roles.yaml", objects: vec![rbac::view(), rbac::edit()] },
+        Manifest { file: "40-deployment.yaml", objects: vec![operator::deployment(image)] },
     ]
 }
 
@@ -135,10 +114,7 @@ pub fn print(image: &str, output: &mut impl Write) -> Result<(), Error> {
 ///
 /// If a file or the folder cannot be written.
 pub fn write(image: &str, dir: &Path) -> Result<(), Error> {
-    fs::create_dir_all(dir).map_err(|source| Error::File {
-        path: dir.into(),
-        source,
-    })?;
+    fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.into(), source })?;
     for manifest in all(image) {
         let path = dir.join(manifest.file);
         fs::write(&path, manifest.yaml()?).map_err(|source| Error::File { path, source })?;

@@ -18,10 +18,7 @@ use serde_json::{Value, json};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn objects() -> Vec<Value> {
-    manifests::all(IMAGE)
-        .into_iter()
-        .flat_map(|manifest| manifest.objects)
-        .collect()
+    manifests::all(IMAGE).into_iter().flat_map(|manifest| manifest.objects).collect()
 }
 
 fn of_kind(kind: &str) -> Vec<Value> {
@@ -45,14 +42,9 @@ fn committed_files_are_what_is_generated() {
         );
         expected.insert(manifest.file.to_owned());
     }
-    let found: BTreeSet<_> = fs::read_dir(crds)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(
-        found, expected,
-        "crds/ holds what deploys the operator and nothing else"
-    );
+    let found: BTreeSet<_> =
+        fs::read_dir(crds).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(found, expected, "crds/ holds what deploys the operator and nothing else");
 }
 
 #[test]
@@ -78,12 +70,7 @@ fn files_stand_in_the_order_in_which_they_are_applied() {
 #[test]
 fn yaml_says_what_the_objects_say() {
     for manifest in manifests::all(IMAGE) {
-        assert_eq!(
-            documents(&manifest.yaml().unwrap()),
-            manifest.objects,
-            "{}",
-            manifest.file
-        );
+        assert_eq!(documents(&manifest.yaml().unwrap()), manifest.objects, "{}", manifest.file);
     }
     let mut printed = Vec::new();
     manifests::print(IMAGE, &mut printed).unwrap();
@@ -92,29 +79,10 @@ fn yaml_says_what_the_objects_say() {
 
 #[test]
 fn text_that_older_yaml_takes_for_something_else_is_quoted() {
-    for text in [
-        "yes",
-        "on",
-        "y",
-        "null",
-        "~",
-        "1",
-        "0x1f",
-        "1:30",
-        "1e3",
-        "2026-01-02",
-        "",
-        "-",
-    ] {
-        let manifest = Manifest {
-            file: "x",
-            objects: vec![json!({ "key": text })],
-        };
+    for text in ["yes", "on", "y", "null", "~", "1", "0x1f", "1:30", "1e3", "2026-01-02", "", "-"] {
+        let manifest = Manifest { file: "x", objects: vec![json!({ "key": text })] };
         let yaml = manifest.yaml().unwrap();
-        assert!(
-            yaml == format!("key: \"{text}\"\n") || yaml == format!("key: '{text}'\n"),
-            "{yaml}"
-        );
+        assert!(yaml == format!("key: \"{text}\"\n") || yaml == format!("key: '{text}'\n"), "{yaml}");
     }
 }
 
@@ -141,14 +109,10 @@ fn every_field_is_one_that_kubernetes_knows() {
 fn whole_numbers(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, field)| (name, whole_numbers(field)))
-            .collect(),
-        Value::Number(number) if number.is_f64() => format!("{number}")
-            .trim_end_matches(".0")
-            .parse()
-            .map_or(Value::Null, Value::Number),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, whole_numbers(field))).collect(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{number}").trim_end_matches(".0").parse().map_or(Value::Null, Value::Number)
+        }
         other => other,
     }
 }
@@ -184,10 +148,7 @@ fn the_schema_holds_every_rule() {
             "type": "integer", "format": "int32", "minimum": 0, "maximum": 10000, "default": 1,
         })
     );
-    assert_eq!(
-        field("port"),
-        json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 })
-    );
+    assert_eq!(field("port"), json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 }));
     let rules = schema["x-kubernetes-validations"].as_array().unwrap();
     let at_creation = [
         "has(self.spec)",
@@ -199,20 +160,13 @@ fn the_schema_holds_every_rule() {
         assert_eq!(rule["rule"], format!("oldSelf.hasValue() || {expected}"));
         assert_eq!(rule["optionalOldSelf"], true);
     }
-    assert_eq!(
-        schema.get("required"),
-        None,
-        "it would bind objects from before the schema"
-    );
+    assert_eq!(schema.get("required"), None, "it would bind objects from before the schema");
 
     let status = &schema["properties"]["status"];
     assert_eq!(status.get("required"), None);
     assert_eq!(status.get("default"), None);
     assert_eq!(status["properties"]["conditions"]["x-kubernetes-list-type"], "map");
-    assert_eq!(
-        status["properties"]["conditions"]["x-kubernetes-list-map-keys"],
-        json!(["type"])
-    );
+    assert_eq!(status["properties"]["conditions"]["x-kubernetes-list-map-keys"], json!(["type"]));
     assert_eq!(version["subresources"]["status"], json!({}));
     assert_eq!(version["subresources"]["scale"]["specReplicasPath"], ".spec.replicas");
     let columns: Vec<_> = version["additionalPrinterColumns"]
@@ -271,10 +225,7 @@ fn no_rule_of_a_role_is_wide() {
 #[test]
 fn the_operator_keeps_the_rules_of_the_namespace_it_stands_in() {
     let namespace = &of_kind("Namespace")[0];
-    assert_eq!(
-        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
-        "restricted"
-    );
+    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
     let deployment = &of_kind("Deployment")[0];
     assert_eq!(deployment["metadata"]["namespace"], namespace["metadata"]["name"]);
     let pod = &deployment["spec"]["template"]["spec"];
@@ -302,25 +253,15 @@ fn the_sample_is_an_application() {
     let application = &documents(&sample)[1];
     assert_eq!(application["apiVersion"], "minetto.dev/v1alpha1");
     let spec: ApplicationSpec = serde_json::from_value(application["spec"].clone()).unwrap();
-    assert_eq!(
-        spec,
-        ApplicationSpec {
-            image: "nginx:latest".into(),
-            replicas: 2,
-            port: 80
-        }
-    );
+    assert_eq!(spec, ApplicationSpec { image: "nginx:latest".into(), replicas: 2, port: 80 });
 }
 
 #[test]
 fn the_binary_prints_and_writes_the_same() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manifests");
     let run = |words: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_application-operator"))
-            .arg("manifests")
-            .args(words)
-            .output()
-            .unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_application-operator")).arg("manifests").args(words).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };

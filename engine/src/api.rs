@@ -134,11 +134,7 @@ impl Client {
             Start::WithList => path.push_str("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"),
         }
         let response = self.open(request(Method::GET, path, None)?).await?;
-        Ok(Watch {
-            body: response.into_body(),
-            frames: Frames::default(),
-            decoded: std::marker::PhantomData,
-        })
+        Ok(Watch { body: response.into_body(), frames: Frames::default(), decoded: std::marker::PhantomData })
     }
 
     /// Makes the object's fields those of `body` (server-side apply), taking them from whoever holds them, and returns the
@@ -162,11 +158,7 @@ impl Client {
         if let Some(uid) = uid {
             body["metadata"]["uid"] = json!(uid);
         }
-        let path = format!(
-            "{}?fieldManager={}&force=true",
-            object_path(&T::RESOURCE, key, None)?,
-            self.field_manager
-        );
+        let path = format!("{}?fieldManager={}&force=true", object_path(&T::RESOURCE, key, None)?, self.field_manager);
         let request = request(Method::PATCH, path, Some(("application/apply-patch+yaml", &body)))?;
         decode(&self.call(request).await?)
     }
@@ -183,11 +175,7 @@ impl Client {
         subresource: Option<Subresource>,
         body: &Value,
     ) -> Result<T, Error> {
-        let path = format!(
-            "{}?fieldManager={}",
-            object_path(&T::RESOURCE, key, subresource)?,
-            self.field_manager
-        );
+        let path = format!("{}?fieldManager={}", object_path(&T::RESOURCE, key, subresource)?, self.field_manager);
         let request = request(Method::PATCH, path, Some(("application/merge-patch+json", body)))?;
         decode(&self.call(request).await?)
     }
@@ -198,14 +186,8 @@ impl Client {
     ///
     /// Any [`Error`]; [`Error::is_conflict`] where the name is taken.
     pub async fn create(&self, resource: &Resource, namespace: &str, body: &Value) -> Result<(), Error> {
-        let path = format!(
-            "{}?fieldManager={}",
-            collection_path(resource, Some(namespace))?,
-            self.field_manager
-        );
-        self.call(request(Method::POST, path, Some(("application/json", body)))?)
-            .await
-            .map(drop)
+        let path = format!("{}?fieldManager={}", collection_path(resource, Some(namespace))?, self.field_manager);
+        self.call(request(Method::POST, path, Some(("application/json", body)))?).await.map(drop)
     }
 
     /// Sends a request and reads the whole body of a good answer.
@@ -221,12 +203,7 @@ impl Client {
             return Ok(response);
         }
         let code: StatusCode = response.status();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(Error::Transport)?
-            .to_bytes();
+        let body = response.into_body().collect().await.map_err(Error::Transport)?.to_bytes();
         Err(Error::Status(Status::from_body(code.as_u16(), &body)))
     }
 }
@@ -268,15 +245,10 @@ impl<T: Object> Watch<T> {
 }
 
 fn request(method: Method, path: String, body: Option<(&'static str, &Value)>) -> Result<transport::Request, Error> {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::ACCEPT, "application/json");
+    let request = Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json");
     match body {
         None => request.body(Bytes::new()),
-        Some((content_type, body)) => request
-            .header(header::CONTENT_TYPE, content_type)
-            .body(body.to_string().into()),
+        Some((content_type, body)) => request.header(header::CONTENT_TYPE, content_type).body(body.to_string().into()),
     }
     .map_err(|error| Error::Request(error.to_string()))
 }
@@ -286,11 +258,7 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 }
 
 fn collection_path(resource: &Resource, namespace: Option<&str>) -> Result<String, Error> {
-    let mut path = if resource.group.is_empty() {
-        String::from("/api/")
-    } else {
-        format!("/apis/{}/", resource.group)
-    };
+    let mut path = if resource.group.is_empty() { String::from("/api/") } else { format!("/apis/{}/", resource.group) };
     path.push_str(resource.version);
     if let Some(namespace) = namespace {
         path.push_str("/namespaces/");
@@ -340,18 +308,8 @@ fn escape(value: &str, into: &mut String) {
 mod tests {
     use super::*;
 
-    const DEPLOYMENT: Resource = Resource {
-        group: "apps",
-        version: "v1",
-        kind: "Deployment",
-        plural: "deployments",
-    };
-    const SERVICE: Resource = Resource {
-        group: "",
-        version: "v1",
-        kind: "Service",
-        plural: "services",
-    };
+    const DEPLOYMENT: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+    const SERVICE: Resource = Resource { group: "", version: "v1", kind: "Service", plural: "services" };
 
     #[test]
     fn paths_are_those_of_the_kubernetes_api() {
@@ -366,10 +324,7 @@ mod tests {
     #[test]
     fn a_name_that_would_change_the_path_is_refused() {
         for name in ["", "..", "a/b", "a?b", "a%2fb", "a b"] {
-            assert!(
-                object_path(&SERVICE, &Key::new("shop", name), None).is_err(),
-                "{name:?}"
-            );
+            assert!(object_path(&SERVICE, &Key::new("shop", name), None).is_err(), "{name:?}");
         }
     }
 

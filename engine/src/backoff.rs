@@ -22,10 +22,7 @@ impl Schedule {
     ///
     /// If `first` is zero or longer than `ceiling`.
     pub fn new(first: Duration, ceiling: Duration) -> Self {
-        assert!(
-            !first.is_zero() && first <= ceiling,
-            "{first:?} must be in 0..={ceiling:?}"
-        );
+        assert!(!first.is_zero() && first <= ceiling, "{first:?} must be in 0..={ceiling:?}");
         // Without a limit on elapsed time the crate's clock decides nothing, and a randomisation factor of zero makes it
         // deterministic; jitter is added by those who have randomness.
         let mut doubling = ExponentialBackoffBuilder::new()

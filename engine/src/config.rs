@@ -1,1 +1,98 @@
-//! stub
+//! Where the API server is and who we are to it.
+//!
+//! Kubeconfig files or a pod's service account enter, a [`Config`] leaves. This module opens no socket and parses no
+//! certificate: PEM stays bytes, and a token file stays a path, since its content changes while the process runs.
+
+mod environment;
+mod error;
+mod kubeconfig;
+mod secret;
+mod service_account;
+
+use std::path::{Path, PathBuf};
+
+pub use self::error::Error;
+pub use self::secret::Secret;
+
+use self::environment::Environment;
+
+/// A cluster, and an identity in it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Scheme and authority of the API server, and the path below which it is served, if any.
+    pub server: http::Uri,
+    /// The namespace for requests that name none; `default` where nothing says otherwise.
+    pub default_namespace: String,
+    /// How the server and, with a certificate, the client prove who they are.
+    pub tls: Tls,
+    /// What each request carries to say who sends it.
+    pub credential: Credential,
+}
+
+/// How a connection is secured.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Certificates (PEM, any number) that the server's must descend from; the system's where absent.
+    pub authority: Option<Vec<u8>>,
+    /// Accepts every server certificate, and so every impostor.
+    pub insecure_skip_verify: bool,
+    /// The name that the server's certificate must carry, where it is not the server's address.
+    pub server_name: Option<String>,
+    /// A certificate that identifies the client.
+    pub identity: Option<Identity>,
+}
+
+/// A client certificate and its key.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The certificate and those that vouch for it (PEM).
+    pub certificate_chain: Vec<u8>,
+    /// The private key (PEM).
+    pub key: Secret,
+}
+
+/// What identifies the sender of a request, beside a client certificate.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// Nothing.
+    #[default]
+    None,
+    /// A bearer token that never changes.
+    Token(Secret),
+    /// A file with a bearer token, which is replaced from time to time.
+    TokenFile(PathBuf),
+}
+
+impl Config {
+    /// The configuration that the process was given: the file `kubeconfig`, else the files that `$KUBECONFIG` lists,
+    /// else the pod's service account, else `~/.kube/config`.
+    ///
+    /// `context` picks one of a kubeconfig's contexts in place of its current one. A service account has no contexts,
+    /// so it is passed over where a context is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of these, or the first that is there cannot be used.
+    pub fn find(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, Error> {
+        environment::find(&Environment::real(), kubeconfig, context)
+    }
+
+    /// The configuration that a kubeconfig file gives for `context`, or for its current context.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or understood, names something that it does not contain, or needs something that is
+    /// not supported.
+    pub fn from_kubeconfig(path: &Path, context: Option<&str>) -> Result<Self, Error> {
+        kubeconfig::load(&[path.to_owned()], context, &Environment::real())
+    }
+
+    /// The configuration that Kubernetes gives to a pod.
+    ///
+    /// # Errors
+    ///
+    /// If the process does not run in a pod, or its pod has no service account's token.
+    pub fn in_cluster() -> Result<Self, Error> {
+        service_account::config(&Environment::real())
+    }
+}

@@ -52,6 +52,14 @@ pub enum Failure {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Why a controller ended without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A task that keeps a cache up to date, or drives the queue, has ended: without it the controller would be blind.
+    #[error("a task of controller {0} has ended unexpectedly")]
+    TaskEnded(&'static str),
+}
+
 /// Wait after [`Failure::Unavailable`]. A server that is back is used within this time; and while it is away, each object
 /// costs one refused connection a second.
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
@@ -104,29 +112,18 @@ pub struct Readiness {
 impl Readiness {
     /// The kinds whose first snapshot is still missing.
     pub fn missing(&self) -> Vec<&str> {
-        self.sources
-            .iter()
-            .filter(|(_, is_synced)| !is_synced())
-            .map(|(name, _)| name.as_str())
-            .collect()
+        self.sources.iter().filter(|(_, is_synced)| !is_synced()).map(|(name, _)| name.as_str()).collect()
     }
 }
 
 impl Controller {
     /// A controller without sources, called `name` in logs and metrics.
     pub fn new(name: &'static str, metrics: Arc<Metrics>) -> Self {
-        let limits = Limits {
-            per_key: Schedule::new(BACKOFF.0, BACKOFF.1),
-            overall: Bucket::new(RETRIES.0, RETRIES.1),
-        };
+        let limits =
+            Limits { per_key: Schedule::new(BACKOFF.0, BACKOFF.1), overall: Bucket::new(RETRIES.0, RETRIES.1) };
         let queue = Queue::new(limits);
         metrics.observe_queue(name, &queue);
-        Self {
-            name,
-            queue,
-            sources: Vec::new(),
-            metrics,
-        }
+        Self { name, queue, sources: Vec::new(), metrics }
     }
 
     /// Watches objects of type `T` in `namespaces` (in all of them, if there are none), adds the keys that `mapper` makes of
@@ -163,17 +160,16 @@ impl Controller {
 
     /// Tells whether the caches are filled.
     pub fn readiness(&self) -> Readiness {
-        let sources = self
-            .sources
-            .iter()
-            .map(|source| (source.name.clone(), source.is_synced.clone()));
-        Readiness {
-            sources: sources.collect(),
-        }
+        let sources = self.sources.iter().map(|source| (source.name.clone(), source.is_synced.clone()));
+        Readiness { sources: sources.collect() }
     }
 
     /// Runs until `shutdown` is given; then hands out no more keys, lets `workers` finish those that they hold, and returns.
-    pub async fn run(self, reconciler: impl Reconcile, workers: usize, shutdown: Shutdown) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TaskEnded`], which only a bug in this crate or in a mapper can cause.
+    pub async fn run(self, reconciler: impl Reconcile, workers: usize, shutdown: Shutdown) -> Result<(), Error> {
         let readiness = self.readiness();
         let mut background = JoinSet::new();
         let mut unsynced = Vec::new();
@@ -189,31 +185,24 @@ impl Controller {
         tokio::select! {
             () = all(unsynced) => info!(controller = self.name, workers, "caches filled, starting workers"),
             () = report_missing(&readiness) => {}
-            () = shutdown.given() => return,
+            Some(_) = background.join_next() => return Err(Error::TaskEnded(self.name)),
+            () = shutdown.given() => return Ok(()),
         }
 
         let reconciler = Arc::new(reconciler);
         let mut running = JoinSet::new();
         for _ in 0..workers {
-            running.spawn(work(
-                self.name,
-                self.queue.clone(),
-                reconciler.clone(),
-                self.metrics.clone(),
-            ));
+            running.spawn(work(self.name, self.queue.clone(), reconciler.clone(), self.metrics.clone()));
         }
-        shutdown.given().await;
+        let ended = tokio::select! {
+            () = shutdown.given() => Ok(()),
+            Some(_) = background.join_next() => Err(Error::TaskEnded(self.name)),
+        };
         self.queue.close();
-        if timeout(DRAIN_DEADLINE, async { while running.join_next().await.is_some() {} })
-            .await
-            .is_err()
-        {
-            warn!(
-                controller = self.name,
-                in_flight = self.queue.depth().in_flight,
-                "workers did not finish in time"
-            );
+        if timeout(DRAIN_DEADLINE, async { while running.join_next().await.is_some() {} }).await.is_err() {
+            warn!(controller = self.name, in_flight = self.queue.depth().in_flight, "workers did not finish in time");
         }
+        ended
     }
 }
 
@@ -234,12 +223,7 @@ async fn report_missing(readiness: &Readiness) {
 async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconcile>, metrics: Arc<Metrics>) {
     while let Some(taken) = queue.take().await {
         let key = taken.key().clone();
-        let span = info_span!(
-            "reconcile",
-            controller = name,
-            namespace = &*key.namespace,
-            name = &*key.name
-        );
+        let span = info_span!("reconcile", controller = name, namespace = &*key.namespace, name = &*key.name);
         let started = Instant::now();
         let reconcile = AssertUnwindSafe(reconciler.reconcile(&key)).catch_unwind();
         let ended = timeout(RECONCILE_DEADLINE, reconcile.instrument(span.clone())).await;
@@ -255,10 +239,7 @@ async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconc
                     }
                     Failure::Unavailable(_) => {
                         warn!("{cause}");
-                        (
-                            Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())),
-                            "error",
-                        )
+                        (Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())), "error")
                     }
                 }
             }
@@ -278,9 +259,5 @@ async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconc
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("")
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }

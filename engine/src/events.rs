@@ -31,12 +31,7 @@ const REMEMBERED: usize = 4_096;
 /// The longest note that the API server accepts, in bytes.
 const LONGEST_NOTE: usize = 1_024;
 
-const EVENTS: Resource = Resource {
-    group: "events.k8s.io",
-    version: "v1",
-    kind: "Event",
-    plural: "events",
-};
+const EVENTS: Resource = Resource { group: "events.k8s.io", version: "v1", kind: "Event", plural: "events" };
 
 /// Whether all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,13 +63,7 @@ struct Filed {
 /// `instance` as the process.
 pub fn channel(client: Client, controller: &'static str, instance: String) -> (Recorder, impl Future<Output = ()>) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    (
-        Recorder {
-            sender,
-            dropped: Arc::default(),
-        },
-        send(client, controller, instance, receiver),
-    )
+    (Recorder { sender, dropped: Arc::default() }, send(client, controller, instance, receiver))
 }
 
 impl Recorder {
@@ -90,14 +79,7 @@ impl Recorder {
             uid: Some(metadata.uid.to_string()),
             ..ObjectReference::default()
         };
-        let filed = Filed {
-            regarding,
-            kind,
-            reason,
-            action,
-            note: shortened(note),
-            at: Timestamp::now(),
-        };
+        let filed = Filed { regarding, kind, reason, action, note: shortened(note), at: Timestamp::now() };
         if self.sender.try_send(filed).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -143,11 +125,7 @@ fn event(filed: Filed, controller: &str, instance: &str, serial: u64) -> Event {
     // Unique as client-go's: the object's name, the moment, and here a serial, since a moment can be shared. The name is cut
     // so that the whole stays below the limit of 253.
     let name = filed.regarding.name.clone().unwrap_or_default();
-    let name = format!(
-        "{}.{:x}{serial:x}",
-        &name[..name.len().min(200)],
-        filed.at.as_nanosecond()
-    );
+    let name = format!("{}.{:x}{serial:x}", &name[..name.len().min(200)], filed.at.as_nanosecond());
     Event {
         metadata: ObjectMeta {
             name: Some(name),
@@ -172,10 +150,7 @@ fn event(filed: Filed, controller: &str, instance: &str, serial: u64) -> Event {
 /// Cuts a note where the API server would refuse it, at a character's boundary.
 fn shortened(mut note: String) -> String {
     if note.len() > LONGEST_NOTE {
-        let cut = (0..=LONGEST_NOTE - "…".len())
-            .rev()
-            .find(|&at| note.is_char_boundary(at))
-            .unwrap_or(0);
+        let cut = (0..=LONGEST_NOTE - "…".len()).rev().find(|&at| note.is_char_boundary(at)).unwrap_or(0);
         note.truncate(cut);
         note.push('…');
     }
@@ -198,10 +173,7 @@ mod tests {
     fn two_events_of_one_moment_have_two_names() {
         let at = Timestamp::now();
         let filed = || Filed {
-            regarding: ObjectReference {
-                name: Some("x".repeat(253)),
-                ..ObjectReference::default()
-            },
+            regarding: ObjectReference { name: Some("x".repeat(253)), ..ObjectReference::default() },
             kind: Kind::Normal,
             reason: "Created",
             action: "Create",

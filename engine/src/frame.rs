@@ -44,11 +44,7 @@ impl Frames {
             let unsearched = &self.buffer[self.searched..];
             let Some(found) = unsearched.iter().position(|&byte| byte == b'\n') else {
                 self.searched = self.buffer.len();
-                return if self.searched > LONGEST_DOCUMENT {
-                    Err(Error::TooLong)
-                } else {
-                    Ok(None)
-                };
+                return if self.searched > LONGEST_DOCUMENT { Err(Error::TooLong) } else { Ok(None) };
             };
             let document = self.buffer.split_to(self.searched + found).freeze();
             self.buffer.advance(1);

@@ -44,26 +44,10 @@ impl Default for Metrics {
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let name = |name: &str| format!("controller_runtime_{name}");
         registry.register(name("reconcile"), "Reconciles by result", metrics.reconciles.clone());
-        registry.register(
-            name("reconcile_errors"),
-            "Reconciles that failed",
-            metrics.errors.clone(),
-        );
-        registry.register(
-            name("reconcile_panics"),
-            "Reconciles that panicked",
-            metrics.panics.clone(),
-        );
-        registry.register(
-            name("reconcile_time_seconds"),
-            "How long a reconcile took",
-            metrics.durations.clone(),
-        );
-        registry.register(
-            "rest_client_requests",
-            "Requests to the API server by answer",
-            metrics.requests.clone(),
-        );
+        registry.register(name("reconcile_errors"), "Reconciles that failed", metrics.errors.clone());
+        registry.register(name("reconcile_panics"), "Reconciles that panicked", metrics.panics.clone());
+        registry.register(name("reconcile_time_seconds"), "How long a reconcile took", metrics.durations.clone());
+        registry.register("rest_client_requests", "Requests to the API server by answer", metrics.requests.clone());
         drop(registry);
         metrics
     }
@@ -72,12 +56,8 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a reconcile that ended with `result` (`success`, `requeue_after` or `error`).
     pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
-        self.reconciles
-            .get_or_create(&[("controller", controller), ("result", result)])
-            .inc();
-        self.durations
-            .get_or_create(&[("controller", controller)])
-            .observe(took.as_secs_f64());
+        self.reconciles.get_or_create(&[("controller", controller), ("result", result)]).inc();
+        self.durations.get_or_create(&[("controller", controller)]).observe(took.as_secs_f64());
         if result == "error" {
             self.errors.get_or_create(&[("controller", controller)]).inc();
         }
@@ -91,9 +71,7 @@ impl Metrics {
     /// Counts a request to the API server; `code` is the HTTP status, or `<error>` where none came.
     pub fn requested(&self, method: &str, code: Option<u16>) {
         let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
-        self.requests
-            .get_or_create(&[("method", method.to_owned()), ("code", code)])
-            .inc();
+        self.requests.get_or_create(&[("method", method.to_owned()), ("code", code)]).inc();
     }
 
     /// Shows the depth and the counts of `queue` from now on.
@@ -139,30 +117,16 @@ impl Collector for QueueMetrics {
             }
         };
         show("workqueue_depth", "Keys that wait for a worker.", &gauge(depth.ready))?;
-        show(
-            "workqueue_delayed",
-            "Keys whose time has not come.",
-            &gauge(depth.waiting),
-        )?;
-        show(
-            "workqueue_unfinished",
-            "Keys that a worker holds.",
-            &gauge(depth.in_flight),
-        )?;
+        show("workqueue_delayed", "Keys whose time has not come.", &gauge(depth.waiting))?;
+        show("workqueue_unfinished", "Keys that a worker holds.", &gauge(depth.in_flight))?;
         show("workqueue_adds", "Keys that became ready.", &counter(counts.adds))?;
-        show(
-            "workqueue_retries",
-            "Keys that failed and came back.",
-            &counter(counts.retries),
-        )
+        show("workqueue_retries", "Keys that failed and came back.", &counter(counts.retries))
     }
 }
 
 fn durations() -> Histogram {
     // From a reconcile that finds nothing to do to one that reaches its deadline.
-    Histogram::new([
-        0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-    ])
+    Histogram::new([0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
 }
 
 #[cfg(test)]
@@ -176,10 +140,7 @@ mod tests {
     fn metrics_bear_the_names_that_dashboards_know() {
         let metrics = Metrics::default();
         let per_key = Schedule::new(Duration::from_secs(1), Duration::from_secs(1));
-        let queue = Queue::new(Limits {
-            per_key,
-            overall: Bucket::new(1, 1),
-        });
+        let queue = Queue::new(Limits { per_key, overall: Bucket::new(1, 1) });
         metrics.observe_queue("application", &queue);
         queue.add(Key::new("n", "a"), Urgency::Normal);
         metrics.reconciled("application", "error", Duration::from_millis(3));

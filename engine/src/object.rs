@@ -23,22 +23,14 @@ pub struct Resource {
 impl Resource {
     /// The `apiVersion` of its objects: `group/version`, or the bare version in the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_owned()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
     }
 }
 
 impl fmt::Display for Resource {
     /// As `kubectl` names it: `deployments.apps`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.group.is_empty() {
-            f.write_str(self.plural)
-        } else {
-            write!(f, "{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { f.write_str(self.plural) } else { write!(f, "{}.{}", self.plural, self.group) }
     }
 }
 
@@ -66,28 +58,18 @@ pub struct Key {
 impl Key {
     /// The key of `name` in `namespace`.
     pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { namespace: namespace.into(), name: name.into() }
     }
 
     /// The key of another name in the same namespace.
     pub fn sibling(&self, name: impl Into<Arc<str>>) -> Self {
-        Self {
-            namespace: self.namespace.clone(),
-            name: name.into(),
-        }
+        Self { namespace: self.namespace.clone(), name: name.into() }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "{}/{}", self.namespace, self.name)
-        }
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
     }
 }
 
@@ -173,10 +155,7 @@ pub struct Metadata {
 impl Metadata {
     /// The object's key.
     pub fn key(&self) -> Key {
-        Key {
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        }
+        Key { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
     /// Returns true once deletion was asked for.
@@ -256,12 +235,8 @@ mod tests {
 
     #[test]
     fn an_owner_is_recognised_in_every_version_of_its_group() {
-        let application = Resource {
-            group: "minetto.dev",
-            version: "v1alpha1",
-            kind: "Application",
-            plural: "applications",
-        };
+        let application =
+            Resource { group: "minetto.dev", version: "v1alpha1", kind: "Application", plural: "applications" };
         let owner = |api_version: &str, kind: &str| OwnerReference {
             api_version: api_version.into(),
             kind: kind.into(),

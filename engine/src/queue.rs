@@ -68,28 +68,16 @@ pub struct Depth {
 
 impl<K: Hash + Eq + Clone> Clone for Queue<K> {
     fn clone(&self) -> Self {
-        Self {
-            shared: self.shared.clone(),
-        }
+        Self { shared: self.shared.clone() }
     }
 }
 
 impl<K: Hash + Eq + Clone> Queue<K> {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
-        let state = State {
-            core: Core::new(limits),
-            closed: false,
-            takers: BTreeMap::new(),
-            arrivals: 0,
-            driver: None,
-        };
-        Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                started: Instant::now(),
-            }),
-        }
+        let state =
+            State { core: Core::new(limits), closed: false, takers: BTreeMap::new(), arrivals: 0, driver: None };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), started: Instant::now() }) }
     }
 
     /// Asks for `key` to be handed out.
@@ -109,10 +97,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
 
     /// Waits for a key; `None` once the queue is closed.
     pub fn take(&self) -> impl Future<Output = Option<Taken<K>>> {
-        Take {
-            queue: self.clone(),
-            arrival: None,
-        }
+        Take { queue: self.clone(), arrival: None }
     }
 
     /// Hands out a key if there is one.
@@ -122,10 +107,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
             return None;
         }
         let key = state.core.take()?;
-        Some(Taken {
-            key: Some(key),
-            queue: self.clone(),
-        })
+        Some(Taken { key: Some(key), queue: self.clone() })
     }
 
     /// Makes keys ready when their time has come, for as long as it is polled. One caller has to.
@@ -164,11 +146,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     /// How full the queue is.
     pub fn depth(&self) -> Depth {
         let core = &self.lock().core;
-        Depth {
-            ready: core.ready(),
-            waiting: core.waiting(),
-            in_flight: core.in_flight(),
-        }
+        Depth { ready: core.ready(), waiting: core.waiting(), in_flight: core.in_flight() }
     }
 
     /// What has happened so far.

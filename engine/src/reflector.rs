@@ -52,13 +52,7 @@ impl<T: Object> Reflector<T> {
     /// A reflector that reads through `client` and writes to `writer`.
     pub fn new(client: Client, writer: Writer<T>) -> Self {
         let delays = Schedule::new(FIRST_DELAY, LONGEST_DELAY);
-        Self {
-            client,
-            writer,
-            machine: Machine::default(),
-            delays,
-            said: None,
-        }
+        Self { client, writer, machine: Machine::default(), delays, said: None }
     }
 
     /// Lists and watches for as long as it is polled, and calls `changed` for each change.
@@ -84,11 +78,7 @@ impl<T: Object> Reflector<T> {
     }
 
     async fn list(&mut self, token: Option<&str>, changed: &impl Fn(&Change<T>)) -> Result<(), (End, Option<Error>)> {
-        let page = self
-            .client
-            .list(self.writer.namespace(), PAGE_SIZE, token)
-            .await
-            .map_err(failed)?;
+        let page = self.client.list(self.writer.namespace(), PAGE_SIZE, token).await.map_err(failed)?;
         if let Some(transaction) = self.machine.page(page).map_err(|end| (end, None))? {
             self.commit(transaction, changed);
         }
@@ -101,28 +91,16 @@ impl<T: Object> Reflector<T> {
         changed: &impl Fn(&Change<T>),
     ) -> Result<(), (End, Option<Error>)> {
         let seconds = WATCH_SECONDS.0 + fastrand::u64(0..=WATCH_SECONDS.1);
-        let mut watch = self
-            .client
-            .watch(self.writer.namespace(), start, seconds)
-            .await
-            .map_err(failed)?;
+        let mut watch = self.client.watch(self.writer.namespace(), start, seconds).await.map_err(failed)?;
         loop {
-            let patience = if self.machine.awaits_list_end() {
-                LIST_SILENCE
-            } else {
-                SILENCE
-            };
+            let patience = if self.machine.awaits_list_end() { LIST_SILENCE } else { SILENCE };
             let event = match timeout(patience, watch.next()).await {
                 Err(_elapsed) => return Err((End::Silent, None)),
                 Ok(Err(error)) => return Err(failed(error)),
                 Ok(Ok(None)) => return Err((End::Closed, None)),
                 Ok(Ok(Some(event))) => event,
             };
-            let status = if let crate::api::Event::Error(status) = &event {
-                Some(status.clone())
-            } else {
-                None
-            };
+            let status = if let crate::api::Event::Error(status) = &event { Some(status.clone()) } else { None };
             match self.machine.event(event) {
                 Ok(None) => {}
                 Ok(Some(transaction)) => self.commit(transaction, changed),

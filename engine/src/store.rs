@@ -75,27 +75,16 @@ pub struct Reader<T> {
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
-        Self {
-            parts: self.parts.clone(),
-        }
+        Self { parts: self.parts.clone() }
     }
 }
 
 /// An empty cache of `namespaces`, with a writer for each; of all namespaces, with one writer, if there are none.
 pub fn new<T: Object>(namespaces: &[Arc<str>]) -> (Vec<Writer<T>>, Reader<T>) {
-    let covered: Vec<Option<Arc<str>>> = if namespaces.is_empty() {
-        vec![None]
-    } else {
-        namespaces.iter().cloned().map(Some).collect()
-    };
-    let parts: Arc<[Arc<Part<T>>]> = covered
-        .into_iter()
-        .map(|namespace| Arc::new(Part::new(namespace)))
-        .collect();
-    (
-        parts.iter().map(|part| Writer { part: part.clone() }).collect(),
-        Reader { parts },
-    )
+    let covered: Vec<Option<Arc<str>>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let parts: Arc<[Arc<Part<T>>]> = covered.into_iter().map(|namespace| Arc::new(Part::new(namespace))).collect();
+    (parts.iter().map(|part| Writer { part: part.clone() }).collect(), Reader { parts })
 }
 
 impl<T: Object> Writer<T> {
@@ -185,10 +174,7 @@ impl<T: Object> Reader<T> {
 
     /// Every key that the stream has brought, in no order.
     pub fn keys(&self) -> Vec<Key> {
-        self.parts
-            .iter()
-            .flat_map(|part| part.read().objects.keys().cloned().collect::<Vec<_>>())
-            .collect()
+        self.parts.iter().flat_map(|part| part.read().objects.keys().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// How many objects the stream has brought.
@@ -217,28 +203,15 @@ impl<T: Object> Reader<T> {
     fn part(&self, key: &Key) -> Option<&Part<T>> {
         self.parts
             .iter()
-            .find(|part| {
-                part.namespace
-                    .as_ref()
-                    .is_none_or(|namespace| *namespace == key.namespace)
-            })
+            .find(|part| part.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace))
             .map(|part| &**part)
     }
 }
 
 impl<T> Part<T> {
     fn new(namespace: Option<Arc<str>>) -> Self {
-        let state = State {
-            objects: HashMap::new(),
-            version: None,
-            written: HashMap::new(),
-            awaited: BTreeMap::new(),
-        };
-        Self {
-            namespace,
-            state: RwLock::new(state),
-            synced: watch::Sender::new(false),
-        }
+        let state = State { objects: HashMap::new(), version: None, written: HashMap::new(), awaited: BTreeMap::new() };
+        Self { namespace, state: RwLock::new(state), synced: watch::Sender::new(false) }
     }
 
     // No code that can panic runs under the lock, so that a poisoned one is as good as any.
@@ -254,11 +227,7 @@ impl<T> Part<T> {
 impl<T> State<T> {
     /// Moves the stream forward, and drops the own writes that it has passed.
     fn advance(&mut self, version: &ResourceVersion) {
-        if self
-            .version
-            .as_ref()
-            .is_none_or(|reached| version.reaches(reached) || !version.is_comparable())
-        {
+        if self.version.as_ref().is_none_or(|reached| version.reaches(reached) || !version.is_comparable()) {
             self.version = Some(version.clone());
         }
         let reached = order(version);
@@ -278,10 +247,7 @@ fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
 }
 
 fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
-    let order = entry
-        .metadata()
-        .resource_version
-        .compare(&than.metadata().resource_version);
+    let order = entry.metadata().resource_version.compare(&than.metadata().resource_version);
     order.is_some_and(std::cmp::Ordering::is_lt)
 }
 
@@ -289,14 +255,8 @@ fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
 fn changed<T: Object>(old: Option<Entry<T>>, new: Option<Entry<T>>, changes: &mut Vec<Change<T>>) {
     match (old, new) {
         (Some(old), Some(new)) if old.metadata().uid != new.metadata().uid => {
-            changes.push(Change {
-                old: Some(old),
-                new: None,
-            });
-            changes.push(Change {
-                old: None,
-                new: Some(new),
-            });
+            changes.push(Change { old: Some(old), new: None });
+            changes.push(Change { old: None, new: Some(new) });
         }
         (old, new) => changes.push(Change { old, new }),
     }

@@ -1,20 +1,136 @@
-//! stub
+//! Requests enter, response bytes leave as they arrive; sockets, TLS, tokens and retries stay inside.
+//!
+//! The only module that names hyper, hyper-rustls and rustls. It knows no Kubernetes object and reads no body, but it
+//! knows which requests are watches, because a watch is the one response that may go on for ever.
+//!
+//! A request passes these layers, each a [`tower::Service`] in a file of its own, from the outside in:
+//!
+//! ```text
+//! trace -> retry -> observe -> deadline -> auth -> address -> client
+//! ```
+//!
+//! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (reading a token, connecting, waiting)
+//! is bounded by it. Everything above the seam [`Service`] takes any other such service as well: a simulator, or a layer
+//! that injects faults.
+
+mod address;
+mod auth;
+mod client;
+mod deadline;
+mod error;
+mod observe;
+mod pem;
+mod retry;
+mod serve;
+mod tls;
+mod trace;
+mod unverified;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
-/// x
-pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
-/// x
+
+pub use self::error::Error;
+pub use self::observe::Observer;
+pub use self::serve::serve;
+
+use crate::config::Config;
+
+/// A request whose URI is path and query alone; what comes before is the transport's to know.
 pub type Request = http::Request<Bytes>;
-/// x
+/// A response whose body arrives while it is read.
 pub type Response = http::Response<Body>;
-/// x
+/// The body of a response: its frames as the server sent them.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
+/// The seam between the engine and an API server.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, Error>;
-/// x
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct Error;
-impl Error {
-    /// x
-    pub fn is_connect(&self) -> bool {
-        true
+
+/// What the binary decides about its connection.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Name and version of the program, as the API server's audit log shows them; the engine's own where absent.
+    pub user_agent: Option<String>,
+    /// Called once for each attempt, for the metrics.
+    pub observer: Option<Observer>,
+}
+
+/// How long each thing may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// DNS, TCP and TLS together. Together with a `ping` that just missed it stays below the 20 s within which a silent
+    /// network must be noticed; a round trip around the world takes a third of a second, and TLS three of them.
+    connect: Duration,
+    /// Until the response's head. The API server answers within 60 s by default, but what takes it half of that is
+    /// overloaded, and better repeated with a backoff than waited for while a worker is held.
+    head: Duration,
+    /// Until the body's end, for all but watches: the API server's own default (`--request-timeout`), after which it
+    /// stops sending anyway.
+    whole: Duration,
+    /// Silence on an HTTP/2 connection before it is asked for a sign of life.
+    ping: Duration,
+    /// How long that sign may take. With `ping` it makes 15 s, which leaves 5 of the 20 s to reconnect.
+    pong: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            whole: Duration::from_secs(60),
+            ping: Duration::from_secs(10),
+            pong: Duration::from_secs(5),
+        }
     }
 }
+
+/// What every layer asks of the one inside it.
+trait Inner:
+    tower::Service<Request, Response = Response, Error = Error, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Inner for S where
+    S: tower::Service<Request, Response = Response, Error = Error, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// A service that talks to the server of `config`. Connections are opened when requests need them.
+///
+/// # Errors
+///
+/// If the configuration's certificates, key or server name cannot be used.
+pub fn connect(config: &Config) -> Result<Service, Error> {
+    connect_with(config, Options::default())
+}
+
+/// [`connect`], with a user agent and an observer of one's own.
+///
+/// # Errors
+///
+/// As [`connect`], and if the user agent is no header value.
+pub fn connect_with(config: &Config, options: Options) -> Result<Service, Error> {
+    stack(config, options, Limits::default())
+}
+
+fn stack(config: &Config, options: Options, limits: Limits) -> Result<Service, Error> {
+    let client = client::Client::new(config, limits)?;
+    let address = address::Address::new(client, &config.server, options.user_agent.as_deref())?;
+    let auth = auth::Auth::new(address, &config.credential)?;
+    let deadline = deadline::Deadline::new(auth, limits.head, limits.whole);
+    let observe = observe::Observe::new(deadline, options.observer.unwrap_or_else(ignore));
+    let retry = retry::layer(observe);
+    Ok(Service::new(trace::Trace::new(retry)))
+}
+
+fn ignore() -> Observer {
+    Arc::new(|_, _, _| ())
+}
+
+#[cfg(test)]
+mod tests;

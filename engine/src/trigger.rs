@@ -29,10 +29,7 @@ pub fn owners<O: Object, T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
     let sides = change.old.iter().chain(&change.new).map(crate::api::Entry::metadata);
     let mut keys: Vec<_> = sides
         .flat_map(|metadata| {
-            let owners = metadata
-                .owner_references
-                .iter()
-                .filter(|owner| owner.refers_to(&O::RESOURCE));
+            let owners = metadata.owner_references.iter().filter(|owner| owner.refers_to(&O::RESOURCE));
             owners.map(|owner| (metadata.key().sibling(owner.name.clone()), Urgency::Normal))
         })
         .collect();
@@ -60,44 +57,25 @@ mod tests {
             name: owner.into(),
             ..OwnerReference::default()
         };
-        Metadata {
-            name: "child".into(),
-            namespace: "n".into(),
-            owner_references: vec![owner],
-            ..Metadata::default()
-        }
+        Metadata { name: "child".into(), namespace: "n".into(), owner_references: vec![owner], ..Metadata::default() }
     }
 
     #[test]
     fn a_child_that_changes_hands_concerns_the_old_owner_and_the_new() {
-        let change = Change {
-            old: thing(owned_by("before")),
-            new: thing(owned_by("after")),
-        };
-        let keys: Vec<Key> = owners::<Thing, Thing>(&change)
-            .into_iter()
-            .map(|(key, _)| key)
-            .collect();
+        let change = Change { old: thing(owned_by("before")), new: thing(owned_by("after")) };
+        let keys: Vec<Key> = owners::<Thing, Thing>(&change).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, [Key::new("n", "after"), Key::new("n", "before")]);
     }
 
     #[test]
     fn an_owner_is_named_once() {
-        let change = Change {
-            old: thing(owned_by("same")),
-            new: thing(owned_by("same")),
-        };
+        let change = Change { old: thing(owned_by("same")), new: thing(owned_by("same")) };
         assert_eq!(owners::<Thing, Thing>(&change).len(), 1);
     }
 
     #[test]
     fn a_new_generation_is_urgent_and_a_new_status_is_not() {
-        let of = |generation| {
-            thing(Metadata {
-                generation,
-                ..Metadata::default()
-            })
-        };
+        let of = |generation| thing(Metadata { generation, ..Metadata::default() });
         let urgency = |old, new| itself(&Change { old, new })[0].1;
         assert_eq!(urgency(of(1), of(2)), Urgency::Urgent);
         assert_eq!(urgency(of(2), of(2)), Urgency::Normal);

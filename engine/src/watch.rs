@@ -96,10 +96,7 @@ enum Position<T> {
     /// Nothing is known, or what is known can't be built on.
     Unlisted,
     /// Some pages of a list have arrived.
-    Paging {
-        continue_token: String,
-        entries: Vec<Entry<T>>,
-    },
+    Paging { continue_token: String, entries: Vec<Entry<T>> },
     /// Some initial events of a streamed list have arrived. Objects may change while it is under way.
     Streaming { entries: HashMap<Key, Entry<T>> },
     /// Everything up to `version` is handed on.
@@ -114,13 +111,7 @@ const REGRESSIONS_BELIEVED: u32 = 3;
 
 impl<T> Default for Machine<T> {
     fn default() -> Self {
-        Self {
-            position: Position::Unlisted,
-            floor: None,
-            streams_lists: true,
-            failures: 0,
-            regressions: 0,
-        }
+        Self { position: Position::Unlisted, floor: None, streams_lists: true, failures: 0, regressions: 0 }
     }
 }
 
@@ -130,9 +121,7 @@ impl<T: Object> Machine<T> {
         match &self.position {
             Position::Unlisted | Position::Streaming { .. } if self.streams_lists => Request::Watch(Start::WithList),
             Position::Unlisted | Position::Streaming { .. } => Request::List { continue_token: None },
-            Position::Paging { continue_token, .. } => Request::List {
-                continue_token: Some(continue_token.clone()),
-            },
+            Position::Paging { continue_token, .. } => Request::List { continue_token: Some(continue_token.clone()) },
             Position::Watching { version } => Request::Watch(Start::After(version.clone())),
         }
     }
@@ -155,10 +144,7 @@ impl<T: Object> Machine<T> {
         entries.extend(page.entries);
         match page.continue_token {
             Some(continue_token) => {
-                self.position = Position::Paging {
-                    continue_token,
-                    entries,
-                };
+                self.position = Position::Paging { continue_token, entries };
                 Ok(None)
             }
             None => self.snapshot(page.version, entries).map(Some),
@@ -175,18 +161,13 @@ impl<T: Object> Machine<T> {
             return Err(End::from(status));
         }
         if matches!(self.position, Position::Unlisted) {
-            self.position = Position::Streaming {
-                entries: HashMap::new(),
-            };
+            self.position = Position::Streaming { entries: HashMap::new() };
         }
         match &mut self.position {
             Position::Streaming { entries } => match event {
                 Event::Upsert(entry) => drop(entries.insert(entry.key(), entry)),
                 Event::Delete(entry) => drop(entries.remove(&entry.key())),
-                Event::Bookmark {
-                    version,
-                    ends_initial: true,
-                } => {
+                Event::Bookmark { version, ends_initial: true } => {
                     let entries = std::mem::take(entries).into_values().collect();
                     return self.snapshot(version, entries).map(Some);
                 }
@@ -247,11 +228,8 @@ impl<T: Object> Machine<T> {
     }
 
     fn snapshot(&mut self, version: ResourceVersion, entries: Vec<Entry<T>>) -> Result<Transaction<T>, End> {
-        let regressed = self
-            .floor
-            .as_ref()
-            .and_then(|floor| version.compare(floor))
-            .is_some_and(std::cmp::Ordering::is_lt);
+        let regressed =
+            self.floor.as_ref().and_then(|floor| version.compare(floor)).is_some_and(std::cmp::Ordering::is_lt);
         if regressed && self.regressions < REGRESSIONS_BELIEVED {
             self.regressions += 1;
             self.position = Position::Unlisted;
@@ -260,9 +238,7 @@ impl<T: Object> Machine<T> {
         self.regressions = 0;
         self.failures = 0;
         self.floor = Some(version.clone());
-        self.position = Position::Watching {
-            version: version.clone(),
-        };
+        self.position = Position::Watching { version: version.clone() };
         Ok(Transaction::Replace { version, entries })
     }
 }

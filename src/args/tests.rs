@@ -92,21 +92,12 @@ fn a_log_level_that_would_silence_everything_by_a_typo_is_refused() {
 #[test]
 fn a_wrong_argument_is_answered_by_one_line_and_exit_code_2() {
     let cases: [(&[&str], &str); 7] = [
-        (
-            &["run", "--namespce=a"],
-            "unexpected argument '--namespce' found; tip: a similar",
-        ),
-        (
-            &["run", "--log-format=xml"],
-            "invalid value 'xml' for '--log-format <FORMAT>'",
-        ),
+        (&["run", "--namespce=a"], "unexpected argument '--namespce' found; tip: a similar"),
+        (&["run", "--log-format=xml"], "invalid value 'xml' for '--log-format <FORMAT>'"),
         (&["run", "--max-concurrent-reconciles=0"], "0 is not in 1..=1000"),
         (&["run", "--metrics-bind-address=8080"], "must be IP:PORT"),
         (&["run", "--namespace=A"], "a namespace has lower-case letters"),
-        (
-            &["manifests", "--image="],
-            "a value is required for '--image <REFERENCE>'",
-        ),
+        (&["manifests", "--image="], "a value is required for '--image <REFERENCE>'"),
         (&["rum"], "unrecognized subcommand 'rum'"),
     ];
     for (words, expected) in cases {
@@ -127,20 +118,14 @@ fn help_and_version_are_no_failure_but_no_command_is() {
     assert_eq!(code(&["--version"]), 0);
     assert_eq!(code(&[]), 2);
     let version = parse(["x", "--version"]).unwrap_err().message;
-    assert_eq!(
-        version,
-        concat!("application-operator ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(version, concat!("application-operator ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]
 fn a_failure_names_its_causes_in_one_line() {
     let cause = io::Error::other("disk full");
     let exit = Exit::failed(&manifests::Error::Output(cause));
-    assert_eq!(
-        exit.message,
-        "application-operator: cannot write to the output: disk full\n"
-    );
+    assert_eq!(exit.message, "application-operator: cannot write to the output: disk full\n");
     assert_eq!(exit.code, 1);
 }
 

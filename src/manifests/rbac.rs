@@ -72,16 +72,7 @@ pub(super) fn view() -> Value {
 /// Lets those change Applications who may edit a namespace, and so run pods in it already: to
 /// create an Application is to run an image.
 pub(super) fn edit() -> Value {
-    let change = [
-        "create",
-        "delete",
-        "deletecollection",
-        "get",
-        "list",
-        "patch",
-        "update",
-        "watch",
-    ];
+    let change = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     role_of(
         "application-operator-edit",
         &json!({

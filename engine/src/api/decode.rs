@@ -61,10 +61,7 @@ impl<T: Object> Entry<T> {
                     metadata: Metadata,
                 }
                 let Bare { metadata } = serde_json::from_str(json).map_err(Error::Decode)?;
-                Ok(Self::Invalid(Arc::new(Invalid {
-                    metadata,
-                    error: error.to_string(),
-                })))
+                Ok(Self::Invalid(Arc::new(Invalid { metadata, error: error.to_string() })))
             }
         }
     }
@@ -102,10 +99,7 @@ impl<T: Object> Page<T> {
         Ok(Self {
             version: list.metadata.resource_version,
             continue_token: list.metadata.continue_token.filter(|token| !token.is_empty()),
-            entries: items
-                .into_iter()
-                .map(|item| Entry::decode(item.get()))
-                .collect::<Result<_, _>>()?,
+            entries: items.into_iter().map(|item| Entry::decode(item.get())).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -148,10 +142,7 @@ impl<T: Object> Event<T> {
             "BOOKMARK" => {
                 let Bookmark { metadata } = serde_json::from_str(object.get()).map_err(Error::Decode)?;
                 Self::Bookmark {
-                    ends_initial: metadata
-                        .annotations
-                        .get(INITIAL_EVENTS_END)
-                        .is_some_and(|end| &**end == "true"),
+                    ends_initial: metadata.annotations.get(INITIAL_EVENTS_END).is_some_and(|end| &**end == "true"),
                     version: metadata.resource_version,
                 }
             }
@@ -181,12 +172,7 @@ pub(crate) mod tests {
     }
 
     impl Object for Thing {
-        const RESOURCE: Resource = Resource {
-            group: "test",
-            version: "v1",
-            kind: "Thing",
-            plural: "things",
-        };
+        const RESOURCE: Resource = Resource { group: "test", version: "v1", kind: "Thing", plural: "things" };
 
         fn metadata(&self) -> &Metadata {
             &self.metadata
@@ -201,9 +187,7 @@ pub(crate) mod tests {
         let page = Page::<Thing>::decode(body).expect("a list");
         assert_eq!(page.continue_token, None);
         assert!(matches!(&page.entries[0], Entry::Valid(thing) if thing.size == 1));
-        let Entry::Invalid(invalid) = &page.entries[1] else {
-            panic!("`large` is no number")
-        };
+        let Entry::Invalid(invalid) = &page.entries[1] else { panic!("`large` is no number") };
         assert_eq!(invalid.metadata.key(), Key::new("n", "bad"));
         assert!(invalid.error.contains("invalid type"), "{}", invalid.error);
     }
@@ -225,10 +209,7 @@ pub(crate) mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(
-            bookmark(r#"{"k8s.io/initial-events-end":"true"}"#),
-            ("9".to_owned(), true)
-        );
+        assert_eq!(bookmark(r#"{"k8s.io/initial-events-end":"true"}"#), ("9".to_owned(), true));
         assert_eq!(bookmark("{}"), ("9".to_owned(), false));
     }
 
@@ -236,9 +217,7 @@ pub(crate) mod tests {
     fn an_error_event_carries_the_servers_status() {
         let document =
             br#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#;
-        let Ok(Event::Error(status)) = Event::<Thing>::decode(document) else {
-            panic!("an error event")
-        };
+        let Ok(Event::Error(status)) = Event::<Thing>::decode(document) else { panic!("an error event") };
         assert!(status.is_gone());
     }
 

@@ -44,9 +44,7 @@ impl Status {
     /// Reads an answer's body, which a proxy may have written, not the API server.
     pub(super) fn from_body(code: u16, body: &[u8]) -> Self {
         let mut status: Self = serde_json::from_slice(body).unwrap_or_else(|_| Self {
-            message: String::from_utf8_lossy(&body[..body.len().min(SHOWN)])
-                .trim()
-                .to_owned(),
+            message: String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).trim().to_owned(),
             ..Self::default()
         });
         status.code = code;
@@ -72,11 +70,7 @@ impl Status {
     pub fn is_version_too_large(&self) -> bool {
         self.code == 504
             && (self.message.contains("Too large resource version")
-                || self
-                    .details
-                    .causes
-                    .iter()
-                    .any(|cause| cause.reason == "ResourceVersionTooLarge"))
+                || self.details.causes.iter().any(|cause| cause.reason == "ResourceVersionTooLarge"))
     }
 
     /// How long the server asks to wait.
@@ -155,7 +149,7 @@ impl Error {
     /// Returns true if a write may have happened although no answer says so.
     pub fn is_ambiguous(&self) -> bool {
         match self {
-            Self::Transport(error) => !error.is_connect(),
+            Self::Transport(error) => !error.is_unsent(),
             Self::Status(status) => matches!(status.code, 500 | 502 | 504),
             Self::Decode(_) => true,
             Self::Frame(_) | Self::Request(_) => false,

@@ -109,11 +109,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
     pub fn add(&mut self, now: Now, key: K, urgency: Urgency) {
         let item = match self.items.entry(key.clone()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Item {
-                    place: Place::Ready,
-                    failures: 0,
-                    backoff_until: Now::ZERO,
-                });
+                vacant.insert(Item { place: Place::Ready, failures: 0, backoff_until: Now::ZERO });
                 self.counts.adds += 1;
                 self.ready.push_back(key);
                 return;
@@ -161,10 +157,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
     pub fn take(&mut self) -> Option<K> {
         let key = self.ready.pop_front()?;
         if let Some(item) = self.items.get_mut(&key) {
-            item.place = Place::InFlight {
-                again: None,
-                not_before: None,
-            };
+            item.place = Place::InFlight { again: None, not_before: None };
         }
         self.in_flight += 1;
         self.counts.taken += 1;
@@ -178,11 +171,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
     /// If `key` is not in flight.
     pub fn done(&mut self, now: Now, key: K, verdict: Verdict) {
         let item = self.items.get_mut(&key);
-        let Some(Item {
-            place: Place::InFlight { again, not_before },
-            ..
-        }) = item.as_deref()
-        else {
+        let Some(Item { place: Place::InFlight { again, not_before }, .. }) = item.as_deref() else {
             panic!("a key is given back by the one who holds it");
         };
         let (again, not_before) = (*again, *not_before);
@@ -271,11 +260,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
     fn wait(&mut self, key: K, at: Now) {
         self.issued += 1;
         let ticket = (at, self.issued);
-        let fresh = Item {
-            place: Place::Waiting(ticket),
-            failures: 0,
-            backoff_until: Now::ZERO,
-        };
+        let fresh = Item { place: Place::Waiting(ticket), failures: 0, backoff_until: Now::ZERO };
         let item = self.items.entry(key.clone()).or_insert(fresh);
         if let Place::Waiting(former) = item.place {
             self.waiting.remove(&former);

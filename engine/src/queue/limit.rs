@@ -24,16 +24,9 @@ impl Bucket {
     ///
     /// If either number is zero.
     pub fn new(per_second: u32, burst: u32) -> Self {
-        assert!(
-            per_second > 0 && burst > 0,
-            "a bucket without tokens never grants anything"
-        );
+        assert!(per_second > 0 && burst > 0, "a bucket without tokens never grants anything");
         let interval = Duration::from_secs(1) / per_second;
-        Self {
-            interval,
-            burst: interval * burst,
-            full_at: Now::ZERO,
-        }
+        Self { interval, burst: interval * burst, full_at: Now::ZERO }
     }
 
     /// Takes the next token, and returns when it is there.

@@ -6,10 +6,7 @@ use crate::backoff::Schedule;
 const MILLI: Duration = Duration::from_millis(1);
 
 fn queue() -> Queue<&'static str> {
-    Queue::new(Limits {
-        per_key: Schedule::new(MILLI * 10, MILLI * 1000),
-        overall: Bucket::new(1000, 1000),
-    })
+    Queue::new(Limits { per_key: Schedule::new(MILLI * 10, MILLI * 1000), overall: Bucket::new(1000, 1000) })
 }
 
 async fn take(queue: &Queue<&'static str>) -> Taken<&'static str> {
@@ -102,10 +99,8 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     use std::sync::atomic::{AtomicU32, Ordering};
     const KEYS: usize = 50;
     const ROUNDS: usize = 200;
-    let queue: Queue<usize> = Queue::new(Limits {
-        per_key: Schedule::new(MILLI, MILLI),
-        overall: Bucket::new(1_000_000, 1_000_000),
-    });
+    let queue: Queue<usize> =
+        Queue::new(Limits { per_key: Schedule::new(MILLI, MILLI), overall: Bucket::new(1_000_000, 1_000_000) });
     let holders: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
     let seen: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
     let driver = tokio::spawn({
@@ -122,25 +117,14 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
                     tokio::task::yield_now().await;
                     seen[key].fetch_add(1, Ordering::SeqCst);
                     holders[key].fetch_sub(1, Ordering::SeqCst);
-                    taken.done(if (key + worker) % 7 == 0 {
-                        Verdict::After(MILLI)
-                    } else {
-                        Verdict::Done
-                    });
+                    taken.done(if (key + worker) % 7 == 0 { Verdict::After(MILLI) } else { Verdict::Done });
                 }
             })
         })
         .collect();
     for round in 0..ROUNDS {
         for key in 0..KEYS {
-            queue.add(
-                key,
-                if round % 3 == 0 {
-                    Urgency::Urgent
-                } else {
-                    Urgency::Normal
-                },
-            );
+            queue.add(key, if round % 3 == 0 { Urgency::Urgent } else { Urgency::Normal });
         }
         tokio::task::yield_now().await;
     }
@@ -150,11 +134,7 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     for key in 0..KEYS {
         queue.add(key, Urgency::Normal);
     }
-    while seen
-        .iter()
-        .zip(&before)
-        .any(|(now, before)| now.load(Ordering::SeqCst) <= *before)
-    {
+    while seen.iter().zip(&before).any(|(now, before)| now.load(Ordering::SeqCst) <= *before) {
         tokio::time::sleep(MILLI).await;
     }
     queue.close();

@@ -33,25 +33,18 @@ fn one_part() -> (Writer<Thing>, Reader<Thing>) {
 }
 
 fn replace(at: &str, entries: Vec<Entry<Thing>>) -> Transaction<Thing> {
-    Transaction::Replace {
-        version: version(at),
-        entries,
-    }
+    Transaction::Replace { version: version(at), entries }
 }
 
 /// The version at which a reader sees `name`.
 fn seen(reader: &Reader<Thing>, name: &str) -> Option<String> {
-    reader
-        .get(&key(name))
-        .map(|entry| entry.metadata().resource_version.to_string())
+    reader.get(&key(name)).map(|entry| entry.metadata().resource_version.to_string())
 }
 
 /// Changes as `name: old version -> new version`, sorted.
 fn shown(changes: &[Change<Thing>]) -> Vec<String> {
     let at = |entry: &Option<Entry<Thing>>| {
-        entry
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |entry| entry.metadata().resource_version.to_string())
+        entry.as_ref().map_or_else(|| "-".to_owned(), |entry| entry.metadata().resource_version.to_string())
     };
     let mut shown: Vec<String> = changes
         .iter()
@@ -64,22 +57,9 @@ fn shown(changes: &[Change<Thing>]) -> Vec<String> {
 #[test]
 fn a_relist_reports_what_vanished_with_its_last_state_and_only_what_changed() {
     let (mut writer, reader) = one_part();
-    writer.commit(replace(
-        "5",
-        vec![
-            entry("kept", "k", "1"),
-            entry("changed", "c", "2"),
-            entry("gone", "g", "3"),
-        ],
-    ));
-    let changes = writer.commit(replace(
-        "9",
-        vec![
-            entry("kept", "k", "1"),
-            entry("changed", "c", "8"),
-            entry("new", "n", "7"),
-        ],
-    ));
+    writer.commit(replace("5", vec![entry("kept", "k", "1"), entry("changed", "c", "2"), entry("gone", "g", "3")]));
+    let changes =
+        writer.commit(replace("9", vec![entry("kept", "k", "1"), entry("changed", "c", "8"), entry("new", "n", "7")]));
     assert_eq!(shown(&changes), ["changed: 2 -> 8", "gone: 3 -> -", "new: - -> 7"]);
     assert_eq!(reader.len(), 3);
 }
@@ -99,11 +79,7 @@ fn an_event_that_comes_late_or_twice_changes_nothing() {
     writer.commit(replace("5", vec![entry("a", "u", "5")]));
     assert!(writer.commit(Transaction::Upsert(entry("a", "u", "5"))).is_empty());
     assert!(writer.commit(Transaction::Upsert(entry("a", "u", "4"))).is_empty());
-    assert!(
-        writer
-            .commit(Transaction::Delete(entry("a", "old life", "3")))
-            .is_empty()
-    );
+    assert!(writer.commit(Transaction::Delete(entry("a", "old life", "3"))).is_empty());
     assert_eq!(seen(&reader, "a").as_deref(), Some("5"));
 }
 
@@ -180,10 +156,6 @@ async fn a_cache_of_namespaces_is_synced_when_each_has_been_listed() {
     writers[1].commit(replace("6", vec![]));
     reader.synced().await;
     assert!(reader.is_synced());
-    assert_eq!(
-        seen(&reader, "a").as_deref(),
-        Some("5"),
-        "the relist of one leaves the other alone"
-    );
+    assert_eq!(seen(&reader, "a").as_deref(), Some("5"), "the relist of one leaves the other alone");
     assert!(reader.get(&Key::new("elsewhere", "a")).is_none());
 }

@@ -11,19 +11,12 @@ fn version(text: &str) -> ResourceVersion {
 }
 
 fn thing(name: &str, at: &str) -> Entry<Thing> {
-    let metadata = Metadata {
-        name: name.into(),
-        resource_version: version(at),
-        ..Metadata::default()
-    };
+    let metadata = Metadata { name: name.into(), resource_version: version(at), ..Metadata::default() };
     Entry::Valid(Arc::new(Thing { metadata, size: 0 }))
 }
 
 fn bookmark(at: &str, ends_initial: bool) -> Event<Thing> {
-    Event::Bookmark {
-        version: version(at),
-        ends_initial,
-    }
+    Event::Bookmark { version: version(at), ends_initial }
 }
 
 fn page(names: &[&str], at: &str, continue_token: Option<&str>) -> Page<Thing> {
@@ -35,26 +28,18 @@ fn page(names: &[&str], at: &str, continue_token: Option<&str>) -> Page<Thing> {
 }
 
 fn error(code: u16) -> Event<Thing> {
-    Event::Error(Status {
-        code,
-        ..Status::default()
-    })
+    Event::Error(Status { code, ..Status::default() })
 }
 
 /// A machine that has listed by pages and watches from `at`.
 fn watching(at: &str) -> Machine<Thing> {
-    let mut machine = Machine {
-        streams_lists: false,
-        ..Machine::default()
-    };
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
     machine.page(page(&["a"], at, None)).expect("a snapshot");
     machine
 }
 
 fn names(transaction: Option<Transaction<Thing>>) -> (String, Vec<String>) {
-    let Some(Transaction::Replace { version, entries }) = transaction else {
-        panic!("{transaction:?}")
-    };
+    let Some(Transaction::Replace { version, entries }) = transaction else { panic!("{transaction:?}") };
     let mut names: Vec<String> = entries.iter().map(|entry| entry.key().to_string()).collect();
     names.sort();
     (version.to_string(), names)
@@ -64,24 +49,9 @@ fn names(transaction: Option<Transaction<Thing>>) -> (String, Vec<String>) {
 fn a_streamed_list_is_handed_on_whole_at_its_end() {
     let mut machine = Machine::default();
     assert_eq!(machine.request(), Request::Watch(Start::WithList));
-    assert!(
-        machine
-            .event(Event::Upsert(thing("a", "3")))
-            .expect("goes on")
-            .is_none()
-    );
-    assert!(
-        machine
-            .event(Event::Upsert(thing("b", "4")))
-            .expect("goes on")
-            .is_none()
-    );
-    assert!(
-        machine
-            .event(Event::Delete(thing("a", "5")))
-            .expect("goes on")
-            .is_none()
-    );
+    assert!(machine.event(Event::Upsert(thing("a", "3"))).expect("goes on").is_none());
+    assert!(machine.event(Event::Upsert(thing("b", "4"))).expect("goes on").is_none());
+    assert!(machine.event(Event::Delete(thing("a", "5"))).expect("goes on").is_none());
     assert!(machine.event(bookmark("5", false)).expect("goes on").is_none());
     let snapshot = machine.event(bookmark("6", true)).expect("a snapshot");
     assert_eq!(names(snapshot), ("6".to_owned(), vec!["b".to_owned()]));
@@ -95,11 +65,7 @@ fn a_streamed_list_that_is_cut_starts_over() {
     assert_eq!(machine.ended(End::Closed), Pause::Backoff(1));
     assert_eq!(machine.request(), Request::Watch(Start::WithList));
     let snapshot = machine.event(bookmark("6", true)).expect("a snapshot");
-    assert_eq!(
-        names(snapshot).1,
-        Vec::<String>::new(),
-        "what the cut stream brought is forgotten"
-    );
+    assert_eq!(names(snapshot).1, Vec::<String>::new(), "what the cut stream brought is forgotten");
 }
 
 #[test]
@@ -116,28 +82,13 @@ fn a_server_that_refuses_or_ignores_streamed_lists_is_listed_by_pages_for_good()
 
 #[test]
 fn pages_are_handed_on_as_one_snapshot() {
-    let mut machine = Machine {
-        streams_lists: false,
-        ..Machine::default()
-    };
-    assert!(
-        machine
-            .page(page(&["a"], "5", Some("next")))
-            .expect("goes on")
-            .is_none()
-    );
-    assert_eq!(
-        machine.request(),
-        Request::List {
-            continue_token: Some("next".to_owned())
-        }
-    );
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
+    assert!(machine.page(page(&["a"], "5", Some("next"))).expect("goes on").is_none());
+    assert_eq!(machine.request(), Request::List { continue_token: Some("next".to_owned()) });
     assert_eq!(machine.ended(End::Failed), Pause::Backoff(1));
     assert_eq!(
         machine.request(),
-        Request::List {
-            continue_token: Some("next".to_owned())
-        },
+        Request::List { continue_token: Some("next".to_owned()) },
         "the page is asked for again"
     );
     let snapshot = machine.page(page(&["b"], "5", None)).expect("a snapshot");
@@ -146,10 +97,7 @@ fn pages_are_handed_on_as_one_snapshot() {
 
 #[test]
 fn an_expired_continue_token_starts_the_list_over() {
-    let mut machine = Machine {
-        streams_lists: false,
-        ..Machine::default()
-    };
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
     machine.page(page(&["a"], "5", Some("next"))).expect("goes on");
     assert_eq!(machine.ended(End::Expired), Pause::None);
     assert_eq!(machine.request(), Request::List { continue_token: None });
@@ -160,26 +108,13 @@ fn an_expired_continue_token_starts_the_list_over() {
 #[test]
 fn a_watch_resumes_after_the_last_event_or_bookmark() {
     let mut machine = watching("5");
-    assert!(matches!(
-        machine.event(Event::Upsert(thing("a", "7"))),
-        Ok(Some(Transaction::Upsert(_)))
-    ));
+    assert!(matches!(machine.event(Event::Upsert(thing("a", "7"))), Ok(Some(Transaction::Upsert(_)))));
     assert_eq!(machine.ended(End::Closed), Pause::None);
     assert_eq!(machine.request(), Request::Watch(Start::After(version("7"))));
-    assert!(matches!(
-        machine.event(bookmark("9", false)),
-        Ok(Some(Transaction::Progress(_)))
-    ));
-    assert!(matches!(
-        machine.event(Event::Delete(thing("a", "8"))),
-        Ok(Some(Transaction::Delete(_)))
-    ));
+    assert!(matches!(machine.event(bookmark("9", false)), Ok(Some(Transaction::Progress(_)))));
+    assert!(matches!(machine.event(Event::Delete(thing("a", "8"))), Ok(Some(Transaction::Delete(_)))));
     assert_eq!(machine.ended(End::Silent), Pause::None);
-    assert_eq!(
-        machine.request(),
-        Request::Watch(Start::After(version("9"))),
-        "a late event moves nothing back"
-    );
+    assert_eq!(machine.request(), Request::Watch(Start::After(version("9"))), "a late event moves nothing back");
 }
 
 #[test]
@@ -195,30 +130,19 @@ fn a_watch_that_keeps_closing_without_an_event_is_backed_off() {
 #[test]
 fn an_expired_version_lists_again_whether_it_comes_as_http_status_or_in_the_stream() {
     let in_stream = watching("5").event(error(410)).expect_err("ends the watch");
-    let as_status = End::from(&Error::Status(Status {
-        code: 410,
-        ..Status::default()
-    }));
+    let as_status = End::from(&Error::Status(Status { code: 410, ..Status::default() }));
     assert_eq!((in_stream, as_status), (End::Expired, End::Expired));
 
     let mut machine = watching("5");
     assert_eq!(machine.ended(End::Expired), Pause::None);
     assert_eq!(machine.request(), Request::List { continue_token: None });
-    assert_eq!(
-        machine.ended(End::Expired),
-        Pause::Backoff(2),
-        "a server that only ever says 410 is not hammered"
-    );
+    assert_eq!(machine.ended(End::Expired), Pause::Backoff(2), "a server that only ever says 410 is not hammered");
 }
 
 #[test]
 fn a_server_that_is_behind_is_waited_for_and_then_listed() {
     let mut machine = watching("5");
-    let behind = Status {
-        code: 504,
-        message: "Too large resource version: 9, current: 4".into(),
-        ..Status::default()
-    };
+    let behind = Status { code: 504, message: "Too large resource version: 9, current: 4".into(), ..Status::default() };
     assert_eq!(End::from(&behind), End::Behind);
     assert_eq!(machine.ended(End::Behind), Pause::Backoff(1));
     assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))));
@@ -240,10 +164,7 @@ fn a_snapshot_older_than_what_is_known_is_refused_until_the_server_insists() {
     let mut machine = watching("50");
     for _ in 0..REGRESSIONS_BELIEVED {
         machine.ended(End::Expired);
-        assert_eq!(
-            machine.page(page(&["old"], "9", None)).expect_err("too old"),
-            End::Regressed
-        );
+        assert_eq!(machine.page(page(&["old"], "9", None)).expect_err("too old"), End::Regressed);
         assert!(matches!(machine.ended(End::Regressed), Pause::Backoff(_)));
     }
     let restored = machine.page(page(&["old"], "9", None)).expect("believed by now");

@@ -10,10 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn core() -> Core<&'static str> {
     let per_key = Schedule::new(SECOND, SECOND * 60);
-    Core::new(Limits {
-        per_key,
-        overall: Bucket::new(1000, 1000),
-    })
+    Core::new(Limits { per_key, overall: Bucket::new(1000, 1000) })
 }
 
 fn at(seconds: u64) -> Now {
@@ -130,10 +127,7 @@ fn a_delay_asked_for_in_flight_is_kept_until_the_key_is_given_back() {
 
 #[test]
 fn retries_of_all_keys_together_keep_to_the_overall_limit() {
-    let limits = Limits {
-        per_key: Schedule::new(Duration::from_millis(1), SECOND),
-        overall: Bucket::new(1, 2),
-    };
+    let limits = Limits { per_key: Schedule::new(Duration::from_millis(1), SECOND), overall: Bucket::new(1, 2) };
     let mut core = Core::new(limits);
     for key in 0..5 {
         core.add(at(100), key, Urgency::Normal);

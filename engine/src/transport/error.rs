@@ -1,0 +1,78 @@
+//! Why there is no response, or no more of it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the library underneath said; its type is nobody's business.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why there is no response, or no more of it.
+///
+/// `Display` describes this level only; walk [`source`](std::error::Error::source) for the cause. A response with an
+/// error status is no error here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error("cannot use the {setting} of this configuration")]
+    Setting {
+        /// Which part of it.
+        setting: &'static str,
+        /// Why not.
+        #[source]
+        source: Cause,
+    },
+
+    /// The token that the request should carry cannot be read. Nothing was sent.
+    #[error("cannot read a token from {}", path.display())]
+    Token {
+        /// The token's file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+
+    /// No connection: refused, unreachable, not found, or not trusted. Nothing was sent.
+    #[error("cannot connect to the API server")]
+    Connect(#[source] Cause),
+
+    /// The connection was lost before the response began. Whether the request was executed is unknown.
+    #[error("the connection was lost before the response")]
+    Lost(#[source] Cause),
+
+    /// The response did not begin in time. Whether the request was executed is unknown.
+    #[error("no response within {0:?}")]
+    Late(Duration),
+
+    /// The connection was lost in the middle of the response.
+    #[error("the connection was lost in the middle of the response")]
+    Cut(#[source] Cause),
+
+    /// The response was not complete in time.
+    #[error("the response was not complete within {0:?}")]
+    Slow(Duration),
+}
+
+impl Error {
+    /// Returns true if there was no connection, so that nothing was sent.
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
+    /// Returns true if the server was given its time and did not use it.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Late(_) | Self::Slow(_))
+    }
+
+    /// Returns true if the connection was there and was lost.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Cut(_))
+    }
+
+    /// Returns true if the server cannot have seen the request, so that it may be repeated whatever it was.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Setting { .. } | Self::Token { .. } | Self::Connect(_))
+    }
+}

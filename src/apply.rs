@@ -1,0 +1,256 @@
+//! Carries out a plan: writes in, the new state into the caches. Makes no choices of its own.
+//!
+//! A write that meets another state than the plan assumed, or whose answer is lost, is settled by a look at the server: what
+//! is found there is kept beside the cache, and the caller plans again.
+
+use engine::api::{self, Client, Precondition, Subresource};
+use engine::events::{Kind, Recorder};
+use engine::object::{Key, Object};
+use engine::store::Reader;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tracing::info;
+
+use crate::application::{Application, ApplicationStatus};
+use crate::observe::{Caches, Child, child_key};
+use crate::plan::{Cause, FORMER_FINALIZER, Plan, Write, compare, ports};
+
+/// What became of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Applied {
+    /// Everything is written.
+    Done,
+    /// Something is other than planned; the caches know by now, so that a new plan can be made.
+    Outdated,
+    /// Something is other than planned, and the caches will know soon.
+    Ahead,
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server will not have it, and will not until something changes.
+    #[error("{child} was refused")]
+    Rejected {
+        /// Kind and name of the child.
+        child: String,
+        /// The server's words.
+        source: api::Error,
+    },
+    /// It did not work out this time.
+    #[error("{child} could not be written")]
+    Failed {
+        /// Kind and name of the child.
+        child: String,
+        /// What went wrong.
+        source: api::Error,
+    },
+    /// What was written is not what is stored: another writer, a webhook say, changes it back each time.
+    #[error("{child} was written, but {path} is not as wished: another writer changes it at once")]
+    Contested {
+        /// Kind and name of the child.
+        child: String,
+        /// The first difference.
+        path: String,
+    },
+}
+
+impl Error {
+    /// Returns true if no server could be reached, or it is overloaded.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Failed { source, .. } if source.is_unavailable())
+    }
+
+    /// Returns true if the namespace is gone or going, so that nothing can be created in it any more.
+    pub fn is_namespace_gone(&self) -> bool {
+        let Self::Rejected { source, .. } = self else {
+            return false;
+        };
+        source.status().is_some_and(|status| {
+            let terminating = status.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
+            terminating || status.is_not_found()
+        })
+    }
+}
+
+/// Writes to the API server.
+#[derive(Clone)]
+pub struct Writer {
+    /// The API server.
+    pub client: Client,
+    /// Where the answers go.
+    pub caches: Caches,
+    /// Where it is told what was done.
+    pub recorder: Recorder,
+}
+
+impl Writer {
+    /// Carries out `plan`.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Error`]; other writes of the plan may have been made.
+    pub async fn carry_out(&self, application: &Application, plan: Plan) -> Result<Applied, Error> {
+        let (finalizers, deployment, service) = tokio::join!(
+            self.finalizers(application, plan.finalizers),
+            self.child(application, &self.caches.deployments, plan.deployment),
+            self.child(application, &self.caches.services, plan.service),
+        );
+        Ok(finalizers?.max(deployment?).max(service?))
+    }
+
+    /// Writes the status as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rejected`] or [`Error::Failed`].
+    pub async fn status(&self, application: &Application, status: &ApplicationStatus) -> Result<Applied, Error> {
+        let body = json!({"status": status});
+        self.merge(application, Some(Subresource::Status), body).await
+    }
+
+    async fn finalizers(&self, application: &Application, kept: Option<Vec<String>>) -> Result<Applied, Error> {
+        let Some(kept) = kept else { return Ok(Applied::Done) };
+        let applied = self.merge(application, None, json!({"metadata": {"finalizers": kept}})).await?;
+        info!(finalizer = FORMER_FINALIZER, "removed the former operator's finalizer");
+        Ok(applied)
+    }
+
+    /// Merges `body` into the Application as it is known.
+    async fn merge(
+        &self,
+        application: &Application,
+        subresource: Option<Subresource>,
+        mut body: Value,
+    ) -> Result<Applied, Error> {
+        let key = application.metadata.key();
+        body["metadata"]["resourceVersion"] = json!(application.metadata.resource_version);
+        match self.client.merge::<Application>(&key, subresource, &body).await {
+            Ok(written) => {
+                self.caches.applications.remember(written);
+                Ok(Applied::Done)
+            }
+            Err(error) => self.settle(&self.caches.applications, &key, error).await,
+        }
+    }
+
+    async fn child<C: Child>(
+        &self,
+        application: &Application,
+        cache: &Reader<C>,
+        write: Option<Write>,
+    ) -> Result<Applied, Error> {
+        let Some(Write { cause, body, precondition }) = write else {
+            return Ok(Applied::Done);
+        };
+        let key = child_key::<C>(&application.metadata.key());
+        let mut answer = self.client.apply::<C>(&key, body.clone(), &precondition).await;
+        // Ports that other writers own survive an apply, or make the server refuse it.
+        if needs_take_over(&answer, &body) {
+            match self.take_over::<C>(&key, &body, &precondition).await {
+                Ok(Some(precondition)) => answer = self.client.apply::<C>(&key, body.clone(), &precondition).await,
+                Ok(None) => {}
+                Err(error) => answer = Err(error),
+            }
+        }
+        let child = match answer {
+            Ok(child) => cache.remember(child),
+            Err(error) => return self.settle(cache, &key, error).await,
+        };
+        if let Some(path) = compare::drift(&body, child.metadata(), child.spec()) {
+            return Err(Error::Contested { child: named::<C>(&key), path });
+        }
+        self.tell(application, &key, C::RESOURCE.kind, &cause);
+        Ok(Applied::Done)
+    }
+
+    /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what
+    /// that apply is to assume, or `None` if no port is owned by anybody else.
+    async fn take_over<C: Child>(
+        &self,
+        key: &Key,
+        wish: &Value,
+        planned: &Precondition,
+    ) -> Result<Option<Precondition>, api::Error> {
+        #[derive(Deserialize)]
+        struct Owned {
+            metadata: OwnedMetadata,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct OwnedMetadata {
+            uid: engine::object::Uid,
+            resource_version: engine::object::ResourceVersion,
+            #[serde(default)]
+            managed_fields: Vec<Value>,
+        }
+        let Some(Owned { metadata: live }) = self.client.get_as::<Owned>(&C::RESOURCE, key).await? else {
+            return Ok(None);
+        };
+        // Another life of the name is for a new plan to judge.
+        if matches!(planned, Precondition::Unchanged { uid, .. } if *uid != live.uid) {
+            return Ok(None);
+        }
+        let manager = self.client.field_manager();
+        let Some(managed_fields) = ports::take_over(&live.managed_fields, wish, manager) else {
+            return Ok(None);
+        };
+        let body = json!({"metadata": {"resourceVersion": live.resource_version, "managedFields": managed_fields}});
+        let taken = self.client.merge::<C>(key, None, &body).await?;
+        info!(child = named::<C>(key), "took over ports that another writer owned");
+        let metadata = taken.metadata();
+        Ok(Some(Precondition::Unchanged { uid: metadata.uid.clone(), version: metadata.resource_version.clone() }))
+    }
+
+    /// Finds out what a write has met that was refused for its precondition, or whose answer was lost.
+    async fn settle<T: Object>(&self, cache: &Reader<T>, key: &Key, error: api::Error) -> Result<Applied, Error> {
+        let refused = error.status().is_some_and(|status| matches!(status.code, 404 | 422));
+        if !error.is_conflict() && !error.is_ambiguous() && !refused {
+            return Err(failure::<T>(key, error));
+        }
+        let known = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
+        match self.client.get::<T>(key).await {
+            Ok(Some(live)) if known.as_ref() != Some(&live.metadata().resource_version) => {
+                cache.remember(live);
+                Ok(Applied::Outdated)
+            }
+            // As known, so that the refusal is not about a precondition.
+            Ok(Some(_)) => Err(failure::<T>(key, error)),
+            Ok(None) if known.is_some() => Ok(Applied::Ahead),
+            Ok(None) | Err(_) => Err(failure::<T>(key, error)),
+        }
+    }
+
+    fn tell(&self, application: &Application, key: &Key, kind: &'static str, cause: &Cause) {
+        let name = &key.name;
+        let (reason, action, note) = match cause {
+            Cause::Missing => ("Created", "Create", format!("Created {kind} {name}")),
+            Cause::Wish => ("Updated", "Update", format!("Updated {kind} {name}")),
+            Cause::Drift(path) => ("Healed", "Heal", format!("Put back {path} of {kind} {name}")),
+            Cause::Adoption => ("Adopted", "Adopt", format!("Adopted {kind} {name} from the former operator")),
+        };
+        info!(action, kind, child = %name, "{note}");
+        self.recorder.record(application, Kind::Normal, reason, action, note);
+    }
+}
+
+/// Returns true if an apply was refused, or has left ports that are not in `body`.
+fn needs_take_over<C: Child>(answer: &Result<C, api::Error>, body: &Value) -> bool {
+    match answer {
+        Ok(child) => compare::drift(body, child.metadata(), child.spec()).is_some_and(|path| path.contains(".ports[")),
+        Err(error) => error.status().is_some_and(|status| status.code == 422),
+    }
+}
+
+fn failure<T: Object>(key: &Key, source: api::Error) -> Error {
+    let child = named::<T>(key);
+    if source.is_unavailable() || source.is_conflict() || source.status().is_none() {
+        Error::Failed { child, source }
+    } else {
+        Error::Rejected { child, source }
+    }
+}
+
+fn named<T: Object>(key: &Key) -> String {
+    format!("{} {}", T::RESOURCE.kind, key.name)
+}

@@ -1,0 +1,116 @@
+//! Where a live child is other than wished. Pure.
+//!
+//! Only what the operator sets is compared: defaults of the server and fields of other writers are not its business. Lists
+//! are compared by the keys that the API gives them; the lists of ports are the operator's own and have to match to the end.
+
+use engine::object::{Map, Metadata};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Where the live child first differs from `wish`, as a path; `None` if it does not.
+pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<String> {
+    let wished = &wish["metadata"];
+    let map = |field: &str, live: &Map| {
+        let wished = wished[field].as_object()?;
+        let differs = wished.iter().find(|(key, value)| live.get(key.as_str()).map(AsRef::as_ref) != value.as_str())?;
+        Some(format!("metadata.{field}[{}]", differs.0))
+    };
+    map("labels", &metadata.labels)
+        .or_else(|| map("annotations", &metadata.annotations))
+        .or_else(|| {
+            let uid = wished["ownerReferences"][0]["uid"].as_str();
+            let controlled = metadata.controller().is_some_and(|owner| Some(&*owner.uid.0) == uid);
+            (!controlled).then(|| "metadata.ownerReferences".to_owned())
+        })
+        .or_else(|| match serde_json::from_str(spec.get()) {
+            Ok(live) => difference(&wish["spec"], &live, "spec"),
+            Err(_) => Some("spec".to_owned()),
+        })
+}
+
+/// Where `live` first differs from what `wish` says.
+fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
+    match (wish, live) {
+        (Value::Object(wish), Value::Object(live)) => wish.iter().find_map(|(field, wish)| {
+            let path = format!("{path}.{field}");
+            difference(wish, live.get(field).unwrap_or(&Value::Null), &path)
+        }),
+        (Value::Array(wish), Value::Array(live)) => list_difference(wish, live, path),
+        _ => (wish != live).then(|| path.to_owned()),
+    }
+}
+
+fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String> {
+    let keys = list_keys(path);
+    if keys.is_empty() {
+        return (wish != live).then(|| path.to_owned());
+    }
+    let same = |one: &Value, other: &Value| keys.iter().all(|key| one[key] == other[key]);
+    let label = |entry: &Value| format!("{path}[{}]", entry[keys[0]].to_string().trim_matches('"'));
+    let differing = wish.iter().find_map(|wish| match live.iter().find(|live| same(wish, live)) {
+        Some(live) => difference(wish, live, &label(wish)),
+        None => Some(label(wish)),
+    });
+    differing.or_else(|| {
+        let is_exact = path.ends_with(".ports");
+        let foreign = live.iter().find(|live| is_exact && !wish.iter().any(|wish| same(wish, live)));
+        foreign.map(label)
+    })
+}
+
+/// The fields that tell the entries of a list apart (`x-kubernetes-list-map-keys`); none for a list that is one value.
+fn list_keys(path: &str) -> &'static [&'static str] {
+    if path.ends_with(".containers") {
+        &["name"]
+    } else if path == "spec.ports" {
+        &["port", "protocol"]
+    } else if path.ends_with(".ports") {
+        &["containerPort", "protocol"]
+    } else {
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn diff(wish: &Value, live: &Value) -> Option<String> {
+        difference(wish, live, "spec")
+    }
+
+    #[test]
+    fn defaults_and_foreign_fields_are_no_drift() {
+        let wish = json!({"replicas": 2, "template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}});
+        let live = json!({"replicas": 2, "progressDeadlineSeconds": 600, "template": {
+            "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}},
+            "spec": {"containers": [{"name": "mesh"}, {"name": "a", "image": "i", "imagePullPolicy": "Always"}]}}});
+        assert_eq!(diff(&wish, &live), None);
+    }
+
+    #[test]
+    fn a_changed_field_is_named_by_its_path() {
+        let wish = json!({"template": {"spec": {"containers": [{"name": "a", "image": "i"}]}}});
+        let live = json!({"template": {"spec": {"containers": [{"name": "a", "image": "other"}]}}});
+        assert_eq!(diff(&wish, &live).as_deref(), Some("spec.template.spec.containers[a].image"));
+        let gone = json!({"template": {"spec": {"containers": []}}});
+        assert_eq!(diff(&wish, &gone).as_deref(), Some("spec.template.spec.containers[a]"));
+    }
+
+    #[test]
+    fn a_port_too_many_is_drift_and_its_order_is_not() {
+        let wish = json!({"ports": [{"port": 80, "protocol": "TCP", "name": "http"}]});
+        let live = json!({"ports": [{"port": 9999, "protocol": "TCP", "name": "extra"},
+            {"port": 80, "protocol": "TCP", "name": "http", "nodePort": 30000}]});
+        assert_eq!(diff(&wish, &live).as_deref(), Some("spec.ports[9999]"));
+        let udp = json!({"ports": [{"port": 80, "protocol": "UDP", "name": "http"}]});
+        assert_eq!(diff(&wish, &udp).as_deref(), Some("spec.ports[80]"));
+    }
+
+    #[test]
+    fn lists_without_keys_are_compared_as_a_whole() {
+        assert_eq!(diff(&json!({"args": ["a"]}), &json!({"args": ["a", "b"]})).as_deref(), Some("spec.args"));
+    }
+}

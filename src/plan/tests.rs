@@ -1,0 +1,184 @@
+//! Plans without a cluster: what is written, on what conditions, and when nothing is.
+
+use std::sync::Arc;
+
+use engine::object::{ResourceVersion, Uid};
+use serde::de::DeserializeOwned;
+
+use super::*;
+use crate::observe::{Deployment, Service};
+
+pub(crate) fn application(spec: &Value) -> Application {
+    let mut application = json!({
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", "resourceVersion": "5", "generation": 1},
+        "spec": {"image": "nginx:latest", "replicas": 2, "port": 80},
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        application["spec"][field] = value.clone();
+    }
+    serde_json::from_value(application).unwrap()
+}
+
+const NOTHING: Observed = Observed { deployment: Found::Absent, service: Found::Absent };
+
+/// The child as the server would keep it after `write`, with `edit` made to it.
+fn stored<C: DeserializeOwned>(write: Option<Write>, edit: impl Fn(&mut Value)) -> Found<C> {
+    let mut body = write.unwrap().body;
+    body["metadata"]["uid"] = json!("c-1");
+    body["metadata"]["resourceVersion"] = json!("9");
+    body["metadata"]["managedFields"] = json!([{"manager": "x"}]);
+    edit(&mut body);
+    Found::Own(Arc::new(serde_json::from_str(&body.to_string()).unwrap()))
+}
+
+/// Both children as they are after the plan was carried out, with an edit made to each.
+fn converged(application: &Application, edit: impl Fn(&mut Value)) -> Observed {
+    let Plan { deployment, service, .. } = plan(application, &NOTHING);
+    Observed { deployment: stored::<Deployment>(deployment, &edit), service: stored::<Service>(service, &edit) }
+}
+
+fn untouched(_: &mut Value) {}
+
+#[test]
+fn an_empty_namespace_gets_both_children_as_the_seed_names_them() {
+    let Plan { finalizers, deployment, service } = plan(&application(&json!({})), &NOTHING);
+    assert_eq!(finalizers, None);
+    let (deployment, service) = (deployment.unwrap(), service.unwrap());
+    assert_eq!((&deployment.cause, &deployment.precondition), (&Cause::Missing, &Precondition::Absent));
+
+    let body = &deployment.body;
+    assert_eq!(body["metadata"]["name"], "web-deployment");
+    assert_eq!(body["metadata"]["namespace"], "shop");
+    assert_eq!(body["metadata"]["labels"], json!({"label": "web", "app": "web"}));
+    assert_eq!(body["metadata"]["annotations"]["imageregistry"], "https://hub.docker.com/");
+    assert_eq!(body["spec"]["selector"]["matchLabels"], json!({"label": "web"}));
+    assert_eq!(body["spec"]["replicas"], 2);
+    let template = &body["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"], json!({"label": "web", "app": "web"}));
+    let container = &template["spec"]["containers"][0];
+    assert_eq!((&container["name"], &container["image"]), (&json!("web-container"), &json!("nginx:latest")));
+    assert_eq!(container["ports"], json!([{"containerPort": 80, "protocol": "TCP"}]));
+
+    let body = &service.body;
+    assert_eq!(body["metadata"]["name"], "web-service");
+    assert_eq!(body["metadata"]["labels"], json!({"app": "web"}));
+    assert_eq!(
+        body["spec"],
+        json!({"type": "NodePort", "externalTrafficPolicy": "Local", "selector": {"app": "web"},
+            "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}]})
+    );
+    for child in [&deployment.body, &service.body] {
+        let owner = &child["metadata"]["ownerReferences"][0];
+        assert_eq!((&owner["uid"], &owner["controller"]), (&json!("u-1"), &json!(true)));
+    }
+}
+
+#[test]
+fn pods_are_secured_as_far_as_any_image_allows() {
+    let deployment = plan(&application(&json!({})), &NOTHING).deployment.unwrap().body;
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(pod["containers"][0]["securityContext"]["allowPrivilegeEscalation"], false);
+}
+
+#[test]
+fn what_has_converged_needs_no_write() {
+    let application = application(&json!({}));
+    assert!(plan(&application, &converged(&application, untouched)).is_empty());
+}
+
+#[test]
+fn fields_that_others_add_are_left_alone() {
+    let application = application(&json!({}));
+    let observed = converged(&application, |child| {
+        child["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("1");
+        child["metadata"]["labels"]["team"] = json!("a");
+        child["spec"]["progressDeadlineSeconds"] = json!(600);
+        child["spec"]["clusterIP"] = json!("10.0.0.1");
+        child["spec"]["template"]["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/restartedAt": "now"});
+    });
+    assert!(plan(&application, &observed).is_empty());
+}
+
+#[test]
+fn a_changed_wish_updates_exactly_what_was_seen() {
+    let before = converged(&application(&json!({})), untouched);
+    let after = plan(&application(&json!({"port": 8080})), &before);
+    for write in [after.deployment.unwrap(), after.service.unwrap()] {
+        assert_eq!(write.cause, Cause::Wish);
+        let version = ResourceVersion("9".into());
+        assert_eq!(write.precondition, Precondition::Unchanged { uid: Uid("c-1".into()), version });
+    }
+    let scaled = plan(&application(&json!({"replicas": 0})), &before);
+    assert_eq!(scaled.deployment.unwrap().body["spec"]["replicas"], 0);
+    assert_eq!(scaled.service, None, "the Service does not depend on the number of pods");
+}
+
+#[test]
+fn an_edited_child_is_put_back_and_the_edit_is_named() {
+    let application = application(&json!({}));
+    let edits: [(&str, fn(&mut Value)); 5] = [
+        ("spec.replicas", |child| child["spec"]["replicas"] = json!(5)),
+        ("metadata.labels[app]", |child| child["metadata"]["labels"]["app"] = json!("other")),
+        ("metadata.ownerReferences", |child| child["metadata"]["ownerReferences"] = json!([])),
+        ("spec.template.spec.containers[web-container].image", |child| {
+            child["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil");
+        }),
+        ("spec.template.spec.containers[web-container].ports[81]", |child| {
+            let ports = &mut child["spec"]["template"]["spec"]["containers"][0]["ports"];
+            ports.as_array_mut().unwrap().push(json!({"containerPort": 81, "protocol": "TCP"}));
+        }),
+    ];
+    for (path, edit) in edits {
+        let Plan { deployment, service, .. } = plan(&application, &NOTHING);
+        let deployment = stored::<Deployment>(deployment, edit);
+        let observed = Observed { deployment, service: stored::<Service>(service, untouched) };
+        let plan = plan(&application, &observed);
+        assert_eq!(plan.deployment.unwrap().cause, Cause::Drift(path.to_owned()));
+        assert_eq!(plan.service, None);
+    }
+}
+
+#[test]
+fn the_former_operators_children_are_adopted() {
+    let application = application(&json!({}));
+    let observed = converged(&application, |child| {
+        child["metadata"]["annotations"].as_object_mut().unwrap().remove(HASH_ANNOTATION);
+        child["metadata"]["ownerReferences"][0]["controller"] = json!(false);
+    });
+    let plan = plan(&application, &observed);
+    assert_eq!((plan.deployment.unwrap().cause, plan.service.unwrap().cause), (Cause::Adoption, Cause::Adoption));
+}
+
+#[test]
+fn a_foreign_or_leaving_child_is_not_written() {
+    let application = application(&json!({}));
+    let Observed { deployment, .. } = converged(&application, untouched);
+    let Found::Own(leaving) = deployment else { unreachable!() };
+    let observed = Observed { deployment: Found::Leaving(leaving), service: Found::Foreign("is hers".to_owned()) };
+    assert!(plan(&application, &observed).is_empty());
+}
+
+#[test]
+fn deletion_creates_nothing_and_drops_the_former_finalizer_alone() {
+    let mut application = application(&json!({}));
+    application.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
+    application.metadata.finalizers = vec!["other/finalizer".into(), FORMER_FINALIZER.into()];
+    let plan = plan(&application, &NOTHING);
+    assert_eq!(plan.finalizers.as_deref(), Some(&["other/finalizer".to_owned()][..]));
+    assert_eq!((plan.deployment, plan.service), (None, None));
+}
+
+#[test]
+fn the_former_finalizer_is_dropped_while_the_application_lives_too() {
+    let mut application = application(&json!({}));
+    application.metadata.finalizers = vec![FORMER_FINALIZER.into()];
+    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Vec::new()));
+}
+
+#[test]
+fn the_hash_of_a_wish_is_the_same_in_every_version() {
+    assert_eq!(hash(&json!({"b": 1, "a": [true, "x"]})), hash(&json!({"a": [true, "x"], "b": 1})));
+    assert_eq!(hash(&json!("")), "07cc7607b4949e25");
+}

@@ -1,0 +1,113 @@
+//! One Application: observe, plan, apply, tell. On one screen.
+
+use std::sync::Arc;
+
+use engine::api::Entry;
+use engine::controller::{Failure, Outcome, Reconcile};
+use engine::events::Kind;
+use engine::object::{Key, chain};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tracing::{debug, info, warn};
+
+use crate::application::{Application, Reason};
+use crate::apply::{Applied, Error, Writer};
+use crate::plan;
+use crate::status::{self, Attempt};
+
+/// How often one call plans anew because something was other than planned. Each time the caches know better, so that a third
+/// time means that somebody else writes as fast: let the queue space that out.
+const PLANS: u32 = 3;
+
+/// Wait for an event that is on its way, if nothing else triggers the key: many times what an event takes.
+const EVENT_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Reconciles Applications.
+pub struct Reconciler {
+    /// Reads caches, and writes to the API server.
+    pub writer: Writer,
+}
+
+impl Reconcile for Reconciler {
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, Failure> {
+        for _ in 0..PLANS {
+            let application = match self.writer.caches.applications.get(key) {
+                Some(Entry::Valid(application)) => application,
+                // Gone, and its children with it by the garbage collector; or reported as undecodable when it arrived.
+                None | Some(Entry::Invalid(_)) => return Ok(Outcome::Done),
+            };
+            let applied = self.bring_about(key, &application).await?;
+            match applied {
+                Applied::Done => return Ok(Outcome::Done),
+                Applied::Outdated => debug!("something is other than planned, planning anew"),
+                Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
+            }
+        }
+        Ok(Outcome::After(EVENT_DELAY))
+    }
+}
+
+impl Reconciler {
+    async fn bring_about(&self, key: &Key, application: &Arc<Application>) -> Result<Applied, Failure> {
+        let observed = self.writer.caches.observe(key, &application.metadata.uid);
+        let result = self.writer.carry_out(application, plan::plan(application, &observed)).await;
+        let attempt = match &result {
+            Ok(Applied::Done) => Attempt::Made,
+            Ok(applied) => return Ok(*applied),
+            Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
+            Err(error) if error.is_unavailable() => return Err(failure(result)),
+            Err(error @ Error::Rejected { .. }) => Attempt::Rejected(chain(error)),
+            Err(error) => Attempt::Failed(chain(error)),
+        };
+        let told = self.tell(key, application, &attempt).await;
+        if attempt == Attempt::Made { told.map_err(|error| failure(Err(error))) } else { Err(failure(result)) }
+    }
+
+    /// Writes the status, if it has changed.
+    async fn tell(&self, key: &Key, application: &Arc<Application>, attempt: &Attempt) -> Result<Applied, Error> {
+        // Again from the caches, which know by now what was just written.
+        let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
+            return Ok(Applied::Done);
+        };
+        if current.metadata.is_terminating() || current.metadata.uid != application.metadata.uid {
+            return Ok(Applied::Done);
+        }
+        let observed = self.writer.caches.observe(key, &current.metadata.uid);
+        let status = status::status(&current, &observed, attempt, &now());
+        if status == current.status {
+            return Ok(Applied::Done);
+        }
+        let applied = self.writer.status(&current, &status).await?;
+        if let Some(ready) = status.conditions.first().filter(|ready| {
+            applied == Applied::Done
+                && current.status.conditions.first().is_none_or(|former| former.reason != ready.reason)
+        }) {
+            let degraded =
+                status.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True");
+            if degraded {
+                warn!(ready = ready.status, reason = ready.reason, "{}", ready.message);
+            } else {
+                info!(ready = ready.status, reason = ready.reason, "{}", ready.message);
+            }
+            let kind = if degraded { Kind::Warning } else { Kind::Normal };
+            if let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason) {
+                self.writer.recorder.record(&*current, kind, reason.as_str(), "Report", ready.message.clone());
+            }
+        }
+        Ok(applied)
+    }
+}
+
+fn failure(result: Result<Applied, Error>) -> Failure {
+    match result {
+        Err(error) if error.is_unavailable() => Failure::Unavailable(Box::new(error)),
+        Err(error) => Failure::Retry(Box::new(error)),
+        Ok(applied) => Failure::Retry(format!("{applied:?}").into()),
+    }
+}
+
+/// The time in a condition: whole seconds, as Kubernetes writes it, so that what is read back equals what was written.
+fn now() -> Time {
+    let now = Timestamp::now();
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}

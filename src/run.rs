@@ -1,0 +1,175 @@
+//! `run`: wiring, and nothing else.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use engine::api::Client;
+use engine::config::Config;
+use engine::controller::Controller;
+use engine::metrics::Metrics;
+use engine::shutdown::{self, Shutdown};
+use engine::transport;
+use engine::{events, trigger};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::admin;
+use crate::application::Application;
+use crate::apply::Writer;
+use crate::args::{Address, LogFormat, Run};
+use crate::observe::{Caches, Deployment, Service};
+use crate::reconcile::Reconciler;
+use crate::trigger::owner;
+
+/// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
+/// so that it can never change.
+pub const FIELD_MANAGER: &str = "application-operator";
+
+/// Name of the controller in logs and metrics.
+const CONTROLLER: &str = "application";
+
+/// Why the operator could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cluster to talk to.
+    #[error("no usable configuration of a cluster")]
+    Config(#[source] engine::config::Error),
+    /// The cluster's certificates or keys can't be used.
+    #[error("the configuration of the cluster can't be used")]
+    Transport(#[source] transport::Error),
+    /// An address is taken, or not this machine's.
+    #[error("can't listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The runtime can't be started.
+    #[error("can't start")]
+    Start(#[source] std::io::Error),
+    /// A part that runs for ever has ended.
+    #[error("stopped")]
+    Stopped(#[source] engine::controller::Error),
+}
+
+/// Runs the operator until the process is told to end (SIGTERM, SIGINT).
+///
+/// # Errors
+///
+/// If it can't start: no configuration, or an address that can't be listened on. A server that can't be reached is no
+/// error, but waited for.
+pub fn run(args: &Run) -> Result<(), Error> {
+    log(args);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Start)?;
+    runtime.block_on(operate(args))
+}
+
+async fn operate(args: &Run) -> Result<(), Error> {
+    let config = Config::find(args.kubeconfig.as_deref(), args.context.as_deref()).map_err(Error::Config)?;
+    let metrics = Arc::new(Metrics::default());
+    let client = client(&config, &metrics)?;
+    let namespaces: Vec<Arc<str>> = args.namespaces.iter().map(|namespace| namespace.as_str().into()).collect();
+
+    let mut controller = Controller::new(CONTROLLER, metrics.clone());
+    let caches = Caches {
+        applications: controller.watch(&client, &namespaces, trigger::itself::<Application>),
+        deployments: controller.watch(&client, &namespaces, owner::<Deployment>),
+        services: controller.watch(&client, &namespaces, owner::<Service>),
+    };
+    let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
+
+    let (trigger, shutdown) = shutdown::channel();
+    let mut background = JoinSet::new();
+    background.spawn(send_events);
+    let readiness = controller.readiness();
+    serve(&mut background, args.health_probe_bind_address, &shutdown, move |request| {
+        admin::probes(&readiness, &request)
+    })
+    .await?;
+    serve(&mut background, args.metrics_bind_address, &shutdown, move |request| admin::metrics(&metrics, &request))
+        .await?;
+    await_signal(trigger)?;
+
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = %config.server,
+        namespaces = if namespaces.is_empty() { "all".to_owned() } else { namespaces.join(",") },
+        workers = args.max_concurrent_reconciles,
+        "starting"
+    );
+    if args.leader_elect {
+        warn!("--leader-elect has no effect in this version: run one replica");
+    }
+    let reconciler = Reconciler { writer: Writer { client, caches, recorder } };
+    controller.run(reconciler, args.max_concurrent_reconciles.into(), shutdown).await.map_err(Error::Stopped)?;
+    info!("stopped");
+    Ok(())
+}
+
+fn client(config: &Config, metrics: &Arc<Metrics>) -> Result<Client, Error> {
+    let metrics = metrics.clone();
+    let options = transport::Options {
+        user_agent: Some(format!("{FIELD_MANAGER}/{}", env!("CARGO_PKG_VERSION"))),
+        observer: Some(Arc::new(move |method, result, _took| {
+            metrics.requested(method.as_str(), result.ok().map(|status| status.as_u16()));
+        })),
+    };
+    let service = transport::connect_with(config, options).map_err(Error::Transport)?;
+    Ok(Client::new(service, FIELD_MANAGER))
+}
+
+async fn serve(
+    background: &mut JoinSet<()>,
+    address: Address,
+    shutdown: &Shutdown,
+    handler: impl Fn(http::Request<()>) -> http::Response<String> + Send + Sync + 'static,
+) -> Result<(), Error> {
+    let candidates = address.candidates();
+    let Some(&address) = candidates.first() else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(&candidates[..]).await.map_err(|source| Error::Listen { address, source })?;
+    background.spawn(transport::serve(listener, handler, shutdown.clone()));
+    Ok(())
+}
+
+/// Gives the signal of `trigger` once the process is told to end; a second time ends it at once.
+fn await_signal(trigger: shutdown::Trigger) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Start)?;
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
+        };
+        let signal = next().await;
+        info!(signal, "told to end: finishing what is under way");
+        trigger.give();
+        next().await;
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// The process, as events name it: the pod's name, or the machine's.
+fn instance() -> String {
+    std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| FIELD_MANAGER.to_owned())
+}
+
+fn log(args: &Run) {
+    // The level was checked when the arguments were parsed.
+    let filter = EnvFilter::new(&args.log_level);
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    // A second initialisation is a test's, and keeps the first.
+    let _: Result<(), Box<dyn std::error::Error>> = match args.log_format {
+        LogFormat::Json => log.json().flatten_event(true).finish().try_init().map_err(Into::into),
+        LogFormat::Text => {
+            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init().map_err(Into::into)
+        }
+    };
+}

@@ -1,0 +1,155 @@
+//! What there is of an Application in, what its user is told out. Pure: the time is an argument.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::application::{Application, ApplicationStatus, ConditionType, Reason};
+use crate::observe::{DeploymentStatus, Found, Observed};
+use crate::plan::selector;
+
+/// What became of the last attempt to write the children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// All is written.
+    Made,
+    /// The API server will not have it; this is what it says.
+    Rejected(String),
+    /// It did not work out this time; this is why.
+    Failed(String),
+}
+
+/// One sentence on the state of an Application, from which the conditions follow.
+struct Verdict {
+    ready: bool,
+    progressing: bool,
+    degraded: bool,
+    reason: Reason,
+    message: String,
+}
+
+/// The status of `application`; equal to the one that it has where nothing is new.
+pub fn status(application: &Application, observed: &Observed, attempt: &Attempt, now: &Time) -> ApplicationStatus {
+    let counts = match &observed.deployment {
+        Found::Own(deployment) | Found::Leaving(deployment) => deployment.status.clone(),
+        Found::Absent | Found::Foreign(_) => DeploymentStatus::default(),
+    };
+    let verdict = judge(application, observed, attempt);
+    ApplicationStatus {
+        conditions: conditions(application, &verdict, now),
+        observed_generation: application.metadata.generation,
+        replicas: counts.replicas,
+        ready_replicas: counts.ready_replicas,
+        updated_replicas: counts.updated_replicas,
+        selector: selector(&application.metadata.name),
+    }
+}
+
+/// The state of things, worst first.
+fn judge(application: &Application, observed: &Observed, attempt: &Attempt) -> Verdict {
+    if application.metadata.is_terminating() {
+        return Verdict::waiting(Reason::Terminating, "The Application is being deleted".to_owned());
+    }
+    if let Some(fault) = application.spec.fault() {
+        return Verdict::broken(Reason::InvalidSpec, fault);
+    }
+    let name = &application.metadata.name;
+    let foreign =
+        [("Deployment", "deployment", whose(&observed.deployment)), ("Service", "service", whose(&observed.service))];
+    if let Some((kind, suffix, Some(whose))) = foreign.into_iter().find(|(_, _, whose)| whose.is_some()) {
+        let message = format!("{kind} {name}-{suffix} {whose}; delete it, or give the Application another name");
+        return Verdict::broken(Reason::ChildConflict, message);
+    }
+    match attempt {
+        Attempt::Rejected(message) => return Verdict::broken(Reason::ApplyRejected, message.clone()),
+        Attempt::Failed(message) => return Verdict::waiting(Reason::ApplyFailed, message.clone()),
+        Attempt::Made => {}
+    }
+    match (observed.deployment.own(), observed.service.own()) {
+        (Some(deployment), Some(_)) if deployment.status.observed_generation >= deployment.metadata.generation => {
+            rollout(application.spec.replicas, &deployment.status)
+        }
+        _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
+    }
+}
+
+/// How far the rollout is, once the deployment controller has seen the latest wish.
+fn rollout(wished: i32, status: &DeploymentStatus) -> Verdict {
+    let condition = |kind: &str| status.conditions.iter().find(|condition| &*condition.kind == kind);
+    let (updated, exist, available) = (status.updated_replicas, status.replicas, status.available_replicas);
+    if updated == wished && exist == wished && available == wished {
+        return match wished {
+            0 => Verdict::settled(Reason::ScaledToZero, "Scaled to zero".to_owned()),
+            _ => Verdict::settled(Reason::Available, format!("{wished} of {wished} pods are ready")),
+        };
+    }
+    if let Some(failure) = condition("ReplicaFailure").filter(|condition| &*condition.status == "True") {
+        let quota = failure.message.contains("exceeded quota");
+        let reason = if quota { Reason::QuotaExceeded } else { Reason::ReplicaFailure };
+        return Verdict::broken(reason, failure.message.to_string());
+    }
+    let progress = condition("Progressing");
+    if let Some(stalled) = progress.filter(|condition| &*condition.reason == "ProgressDeadlineExceeded") {
+        return Verdict::broken(Reason::RolloutStalled, stalled.message.to_string());
+    }
+    if updated < exist {
+        return Verdict::waiting(Reason::RollingOut, format!("{updated} of {wished} pods run the latest spec"));
+    }
+    if exist != wished {
+        return Verdict::waiting(Reason::Scaling, format!("{exist} pods exist, {wished} are wished"));
+    }
+    let message = format!("{available} of {wished} pods are ready");
+    if progress.is_some_and(|condition| &*condition.reason == "NewReplicaSetAvailable") {
+        return Verdict::broken(Reason::PodsNotReady, message);
+    }
+    Verdict::waiting(Reason::RollingOut, message)
+}
+
+impl Verdict {
+    fn settled(reason: Reason, message: String) -> Self {
+        Self { ready: true, progressing: false, degraded: false, reason, message }
+    }
+
+    fn waiting(reason: Reason, message: String) -> Self {
+        Self { ready: false, progressing: true, degraded: false, reason, message }
+    }
+
+    fn broken(reason: Reason, message: String) -> Self {
+        Self { ready: false, progressing: false, degraded: true, reason, message }
+    }
+}
+
+fn whose<C>(found: &Found<C>) -> Option<&str> {
+    match found {
+        Found::Foreign(whose) => Some(whose),
+        _ => None,
+    }
+}
+
+/// The conditions of `verdict`, and those of other writers as they are.
+fn conditions(application: &Application, verdict: &Verdict, now: &Time) -> Vec<Condition> {
+    let generation = application.metadata.generation;
+    let quiet = if verdict.ready { Reason::RolloutComplete } else { verdict.reason };
+    let own = [
+        (ConditionType::Ready, verdict.ready, verdict.reason),
+        (ConditionType::Progressing, verdict.progressing, quiet),
+        (ConditionType::Degraded, verdict.degraded, if verdict.degraded { verdict.reason } else { Reason::AsExpected }),
+    ];
+    let mut conditions: Vec<Condition> = own
+        .into_iter()
+        .map(|(kind, holds, reason)| {
+            let message = if reason == Reason::AsExpected { "" } else { &verdict.message };
+            let condition = kind.condition(holds.into(), reason, message, generation, now.clone());
+            match application.status.condition(kind) {
+                Some(former) if former.status == condition.status => {
+                    Condition { last_transition_time: former.last_transition_time.clone(), ..condition }
+                }
+                _ => condition,
+            }
+        })
+        .collect();
+    let foreign = |condition: &&Condition| ConditionType::ALL.iter().all(|kind| kind.as_str() != condition.type_);
+    conditions.extend(application.status.conditions.iter().filter(foreign).cloned());
+    conditions
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Verdicts without a cluster: each state of a Deployment, and what its user reads.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::observe::{Deployment, Service};
+
+fn time(seconds: i64) -> Time {
+    Time(jiff::Timestamp::from_second(seconds).unwrap())
+}
+
+fn application(replicas: i32) -> Application {
+    let application = json!({
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", "generation": 3},
+        "spec": {"image": "i", "replicas": replicas, "port": 80},
+    });
+    serde_json::from_value(application).unwrap()
+}
+
+fn observed(status: &Value) -> Observed {
+    let deployment = json!({"metadata": {"generation": 2}, "spec": {}, "status": status}).to_string();
+    let deployment: Deployment = serde_json::from_str(&deployment).unwrap();
+    let service: Service = serde_json::from_str(r#"{"metadata": {}, "spec": {}}"#).unwrap();
+    Observed { deployment: Found::Own(Arc::new(deployment)), service: Found::Own(Arc::new(service)) }
+}
+
+/// A Deployment's status with these numbers of pods.
+fn pods(exist: i32, updated: i32, available: i32) -> Value {
+    json!({"observedGeneration": 2, "replicas": exist, "updatedReplicas": updated, "readyReplicas": available,
+        "availableReplicas": available})
+}
+
+/// The values of Ready, Progressing and Degraded, and why.
+fn shown(status: &ApplicationStatus) -> (String, String) {
+    let values: Vec<&str> = status.conditions.iter().map(|condition| condition.status.as_str()).collect();
+    (values.join(" "), status.conditions[0].reason.clone())
+}
+
+fn verdict(replicas: i32, deployment: &Value) -> (String, String) {
+    shown(&status(&application(replicas), &observed(deployment), &Attempt::Made, &time(100)))
+}
+
+fn said(values: &str, reason: Reason) -> (String, String) {
+    (values.to_owned(), reason.to_string())
+}
+
+const READY: &str = "True False False";
+const WAITING: &str = "False True False";
+const BROKEN: &str = "False False True";
+
+#[test]
+fn all_pods_ready_of_the_latest_spec_is_ready() {
+    assert_eq!(verdict(2, &pods(2, 2, 2)), said(READY, Reason::Available));
+    assert_eq!(verdict(0, &pods(0, 0, 0)), said(READY, Reason::ScaledToZero));
+}
+
+#[test]
+fn a_rollout_under_way_is_told_from_scaling() {
+    assert_eq!(verdict(2, &pods(3, 1, 2)), said(WAITING, Reason::RollingOut));
+    assert_eq!(verdict(2, &pods(3, 2, 2)), said(WAITING, Reason::RollingOut));
+    assert_eq!(verdict(2, &pods(2, 2, 1)), said(WAITING, Reason::RollingOut));
+    assert_eq!(verdict(5, &pods(2, 2, 2)), said(WAITING, Reason::Scaling));
+    assert_eq!(verdict(0, &pods(2, 2, 2)), said(WAITING, Reason::Scaling));
+}
+
+#[test]
+fn counts_of_an_earlier_generation_are_not_believed() {
+    let mut earlier = pods(2, 2, 2);
+    earlier["observedGeneration"] = json!(1);
+    assert_eq!(verdict(2, &earlier), said(WAITING, Reason::Pending));
+}
+
+#[test]
+fn pods_that_were_ready_and_no_longer_are_degrade_it() {
+    let mut deployment = pods(2, 2, 1);
+    deployment["conditions"] = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
+    assert_eq!(verdict(2, &deployment), said(BROKEN, Reason::PodsNotReady));
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let with = |kind: &str, reason: &str, message: &str| {
+        let mut deployment = pods(1, 1, 0);
+        deployment["conditions"] = json!([{"type": kind, "status": "True", "reason": reason, "message": message}]);
+        verdict(2, &deployment)
+    };
+    let quota = with("ReplicaFailure", "FailedCreate", "pods \"x\" is forbidden: exceeded quota: small");
+    assert_eq!(quota, said(BROKEN, Reason::QuotaExceeded));
+    assert_eq!(with("ReplicaFailure", "FailedCreate", "denied"), said(BROKEN, Reason::ReplicaFailure));
+    assert_eq!(with("Progressing", "ProgressDeadlineExceeded", "late"), said(BROKEN, Reason::RolloutStalled));
+}
+
+#[test]
+fn a_foreign_object_is_named_with_the_way_out() {
+    let foreign =
+        Observed { service: Found::Foreign("is not owned by this Application".to_owned()), ..observed(&pods(2, 2, 2)) };
+    let status = status(&application(2), &foreign, &Attempt::Made, &time(100));
+    assert_eq!(shown(&status), said(BROKEN, Reason::ChildConflict));
+    let message = &status.conditions[0].message;
+    assert!(message.starts_with("Service web-service is not owned by this Application; delete it"), "{message}");
+}
+
+#[test]
+fn a_refused_write_shows_the_servers_words() {
+    let refused = Attempt::Rejected("Deployment web-deployment was refused: 403".to_owned());
+    let status = status(&application(2), &observed(&pods(2, 2, 2)), &refused, &time(100));
+    assert_eq!(shown(&status), said(BROKEN, Reason::ApplyRejected));
+    assert_eq!(status.conditions[2].message, "Deployment web-deployment was refused: 403");
+}
+
+#[test]
+fn a_status_that_says_the_same_later_is_the_same() {
+    let mut application = application(2);
+    let first = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    application.status = first.clone();
+    let second = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(200));
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_condition_that_turns_has_a_new_time_and_others_keep_theirs() {
+    let mut application = application(2);
+    application.status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    let turned = status(&application, &observed(&pods(3, 1, 2)), &Attempt::Made, &time(200));
+    let times: Vec<i64> =
+        turned.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
+    assert_eq!(times, [200, 200, 100], "Ready and Progressing turned, Degraded did not");
+    assert_eq!(turned.observed_generation, 3);
+}
+
+#[test]
+fn conditions_of_other_writers_are_carried_along() {
+    let mut application = application(2);
+    let foreign = Condition {
+        type_: "example.com/Audited".to_owned(),
+        status: "True".to_owned(),
+        reason: "Audited".to_owned(),
+        message: String::new(),
+        observed_generation: None,
+        last_transition_time: time(1),
+    };
+    application.status.conditions = vec![foreign.clone()];
+    let status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    assert_eq!(status.conditions.len(), 4);
+    assert_eq!(status.conditions[3], foreign);
+}
