@@ -133,6 +133,9 @@ impl Layout {
             flag("kube-api-qps", "1000"),
             flag("kube-api-burst", "2000"),
             flag("use-service-account-credentials", "false"),
+            // KWOK writes a node's status about once a minute; after the default of 50 s without one, its pods count as not
+            // ready, and nothing makes them ready again.
+            flag("node-monitor-grace-period", "10m"),
         ]);
         flags
     }
