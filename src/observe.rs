@@ -94,6 +94,11 @@ pub trait Child: Object {
 
     /// The desired state, as it arrived.
     fn spec(&self) -> &RawValue;
+
+    /// The name of the child of the Application called `application`.
+    fn name(application: &str) -> String {
+        format!("{application}{}", Self::SUFFIX)
+    }
 }
 
 impl Child for Deployment {
@@ -114,7 +119,7 @@ impl Child for Service {
 
 /// The key of `application`'s child of kind `C`.
 pub fn child_key<C: Child>(application: &Key) -> Key {
-    application.sibling(format!("{}{}", application.name, C::SUFFIX))
+    application.sibling(C::name(&application.name))
 }
 
 /// What stands under the name of a child.
@@ -124,7 +129,7 @@ pub enum Found<C> {
     Absent,
     /// The Application's own child.
     Own(Arc<C>),
-    /// An own child that is being deleted: nothing can be done until it is gone.
+    /// A child of this Application or of its earlier life that is being deleted: nothing can be done until it is gone.
     Leaving(Arc<C>),
     /// Somebody else's object; the sentence says whose.
     Foreign(String),
@@ -177,11 +182,16 @@ fn find<C: Child>(entry: Option<Entry<C>>, uid: &Uid) -> Found<C> {
         Some(Entry::Valid(child)) => child,
     };
     let metadata = child.metadata();
-    let controller = metadata.controller();
     // The Go operator's children bear an owner reference that is not marked as controller.
     let owned = metadata.owner_references.iter().any(|owner| owner.uid == *uid);
     let marked = metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| **marked == *uid.0);
-    match controller {
+    // An Application that was deleted and created again finds the children of its earlier life, which the garbage collector
+    // is about to remove.
+    let bequeathed = metadata.owner_references.iter().any(|owner| {
+        owner.refers_to(&Application::RESOURCE) && C::name(&owner.name) == *metadata.name && owner.uid != *uid
+    });
+    match metadata.controller() {
+        _ if bequeathed && !owned => Found::Leaving(child),
         Some(other) if other.uid != *uid => Found::Foreign(format!("is controlled by {} {}", other.kind, other.name)),
         _ if !owned && !marked => Found::Foreign("is not owned by this Application".to_owned()),
         _ if metadata.is_terminating() => Found::Leaving(child),
@@ -223,8 +233,17 @@ pub(crate) mod tests {
         };
         assert_eq!(whose, "is controlled by Application a");
         assert!(matches!(found(&json!({})), Found::Foreign(_)));
-        assert!(matches!(found(&json!({"ownerReferences": [owner("an earlier life", false)]})), Found::Foreign(_)));
         assert!(matches!(found(&json!({"annotations": {OWNER_ANNOTATION: "an earlier life"}})), Found::Foreign(_)));
+    }
+
+    #[test]
+    fn the_child_of_an_earlier_life_is_waited_for() {
+        let earlier = |controller| {
+            json!({"name": "a-service", "ownerReferences": [{"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
+                "name": "a", "uid": "an earlier life", "controller": controller}]})
+        };
+        assert!(matches!(found(&earlier(true)), Found::Leaving(_)));
+        assert!(matches!(found(&earlier(false)), Found::Leaving(_)));
     }
 
     #[test]

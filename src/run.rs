@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::api::Client;
 use engine::config::Config;
@@ -14,6 +15,7 @@ use engine::{events, trigger};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -32,6 +34,9 @@ pub const FIELD_MANAGER: &str = "application-operator";
 
 /// Name of the controller in logs and metrics.
 const CONTROLLER: &str = "application";
+
+/// How long events that still wait, and probes under way, may take at the end. They are a courtesy.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the operator could not run.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +112,11 @@ async fn operate(args: &Run) -> Result<(), Error> {
         warn!("--leader-elect has no effect in this version: run one replica");
     }
     let reconciler = Reconciler { writer: Writer { client, caches, recorder } };
-    controller.run(reconciler, args.max_concurrent_reconciles.into(), shutdown).await.map_err(Error::Stopped)?;
+    let stopped = controller.run(reconciler, args.max_concurrent_reconciles.into(), shutdown).await;
+    // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
+    let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;
     info!("stopped");
-    Ok(())
+    stopped.map_err(Error::Stopped)
 }
 
 fn client(config: &Config, metrics: &Arc<Metrics>) -> Result<Client, Error> {

@@ -6,6 +6,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -66,7 +67,7 @@ const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
 /// First and longest backoff of one key. The first is client-go's. The longest is shorter than client-go's 1,000 s, after
 /// which nobody still watches whether a fix has helped.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(60));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mins(1));
 
 /// Retries a second of all keys together, and how many of them may come at once: client-go's numbers. They bound what a
 /// fleet of failing objects costs, not what a fleet of changing ones may do.
@@ -74,7 +75,7 @@ const RETRIES: (u32, u32) = (10, 100);
 
 /// The longest that one reconcile may take: far longer than any good one, short enough that a worker which hangs on a
 /// request is back before anybody has to restart the process.
-const RECONCILE_DEADLINE: Duration = Duration::from_secs(60);
+const RECONCILE_DEADLINE: Duration = Duration::from_mins(1);
 
 /// How long workers may go on with what they hold once the process is to end. Below the 30 s after which Kubernetes kills
 /// the container.
@@ -190,9 +191,11 @@ impl Controller {
         }
 
         let reconciler = Arc::new(reconciler);
+        let outage = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
         for _ in 0..workers {
-            running.spawn(work(self.name, self.queue.clone(), reconciler.clone(), self.metrics.clone()));
+            let queue = self.queue.clone();
+            running.spawn(work(self.name, queue, reconciler.clone(), self.metrics.clone(), outage.clone()));
         }
         let ended = tokio::select! {
             () = shutdown.given() => Ok(()),
@@ -220,7 +223,14 @@ async fn report_missing(readiness: &Readiness) {
     }
 }
 
-async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconcile>, metrics: Arc<Metrics>) {
+/// `outage` is true while the last reconcile of any worker found no API server: an outage is said once, not once an object.
+async fn work(
+    name: &'static str,
+    queue: Queue<Key>,
+    reconciler: Arc<impl Reconcile>,
+    metrics: Arc<Metrics>,
+    outage: Arc<AtomicBool>,
+) {
     while let Some(taken) = queue.take().await {
         let key = taken.key().clone();
         let span = info_span!("reconcile", controller = name, namespace = &*key.namespace, name = &*key.name);
@@ -238,7 +248,9 @@ async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconc
                         (Verdict::Failed, "error")
                     }
                     Failure::Unavailable(_) => {
-                        warn!("{cause}");
+                        if !outage.swap(true, Ordering::Relaxed) {
+                            warn!("{cause}");
+                        }
                         (Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())), "error")
                     }
                 }
@@ -253,6 +265,9 @@ async fn work(name: &'static str, queue: Queue<Key>, reconciler: Arc<impl Reconc
                 (Verdict::Failed, "error")
             }
         });
+        if !matches!(verdict, Verdict::Postponed(_)) {
+            outage.store(false, Ordering::Relaxed);
+        }
         metrics.reconciled(name, result, started.elapsed());
         taken.done(verdict);
     }

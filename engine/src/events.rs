@@ -23,7 +23,7 @@ use crate::object::{Object, Resource, Uid, chain};
 const WAITING: usize = 1_000;
 
 /// An event that equals one sent within this time is dropped: client-go's period for finishing a series.
-const SILENCE: Duration = Duration::from_secs(6 * 60);
+const SILENCE: Duration = Duration::from_mins(6);
 
 /// Events that are remembered for that. Beyond it all are forgotten, at the cost of a few repetitions.
 const REMEMBERED: usize = 4_096;

@@ -21,12 +21,15 @@ use crate::queue::Queue;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    reconciles: Family<[(&'static str, &'static str); 2], Counter>,
-    errors: Family<[(&'static str, &'static str); 1], Counter>,
-    panics: Family<[(&'static str, &'static str); 1], Counter>,
-    durations: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    reconciles: Family<[Label; 2], Counter>,
+    errors: Family<[Label; 1], Counter>,
+    panics: Family<[Label; 1], Counter>,
+    durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     requests: Family<[(&'static str, String); 2], Counter>,
 }
+
+/// Name and value.
+type Label = (&'static str, &'static str);
 
 /// The content type of [`Metrics::render`]'s text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

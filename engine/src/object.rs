@@ -148,7 +148,8 @@ pub struct Metadata {
     pub owner_references: Vec<OwnerReference>,
     /// Labels.
     pub labels: Map,
-    /// Annotations.
+    /// Annotations, without what `kubectl apply` keeps there: it repeats the whole object.
+    #[serde(deserialize_with = "annotations")]
     pub annotations: Map,
 }
 
@@ -167,6 +168,12 @@ impl Metadata {
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
+}
+
+fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
+    let mut annotations: Map = Option::deserialize(deserializer)?.unwrap_or_default();
+    annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    Ok(annotations)
 }
 
 /// Labels or annotations.

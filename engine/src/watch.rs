@@ -200,7 +200,10 @@ impl<T: Object> Machine<T> {
         match (&self.position, end) {
             // A watch that lived is resumed at once; one that keeps closing without an event is backed off.
             (Position::Watching { .. }, End::Closed | End::Silent) if first_failure => Pause::None,
-            (Position::Watching { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
+            // So is a list that was cut; what arrived of it is kept where the next page can still be asked for.
+            (Position::Watching { .. } | Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => {
+                Pause::Backoff(self.failures)
+            }
             // A server that is behind for a moment catches up; one that stays behind has lost what was seen.
             (Position::Watching { .. }, End::Behind) if self.failures < REGRESSIONS_BELIEVED => {
                 Pause::Backoff(self.failures)
@@ -216,8 +219,6 @@ impl<T: Object> Machine<T> {
                 self.failures = 0;
                 self.start_over(Pause::None)
             }
-            // What arrived of a list is kept where the next page can still be asked for.
-            (Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
             _ => self.start_over(Pause::Backoff(self.failures)),
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn render(application: &Application) -> Value {
     ]);
     let deployment = Deployment {
         metadata: ObjectMeta {
-            name: Some(format!("{name}{}", observe::Deployment::SUFFIX)),
+            name: Some(observe::Deployment::name(name)),
             labels: Some(labels.clone()),
             // The Go operator's; kept, since somebody may select by it.
             annotations: Some([("imageregistry".to_owned(), "https://hub.docker.com/".to_owned())].into()),

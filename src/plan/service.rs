@@ -16,7 +16,7 @@ pub(super) fn render(application: &Application) -> Value {
     let labels = [(SELECTOR_LABEL.to_owned(), name.to_string())];
     let service = Service {
         metadata: ObjectMeta {
-            name: Some(format!("{name}{}", observe::Service::SUFFIX)),
+            name: Some(observe::Service::name(name)),
             labels: Some(labels.clone().into()),
             ..ObjectMeta::default()
         },

@@ -136,12 +136,15 @@ impl Error {
         self.status().is_some_and(Status::is_conflict)
     }
 
-    /// Returns true if nothing is wrong with the request itself: no server could be reached, or it is overloaded or
-    /// starting.
+    /// Returns true if nothing is wrong with the request itself: no server could be reached, or it is overloaded, starting,
+    /// or cut off from etcd.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Transport(_) => true,
-            Self::Status(status) => matches!(status.code, 429 | 500 | 502 | 503 | 504),
+            // Errors of etcd come through without a reason. With one it is an error about this request, such as that of an
+            // admission webhook, which would come again for as long as the webhook is broken.
+            Self::Status(status) if status.code == 500 => status.reason.is_empty(),
+            Self::Status(status) => matches!(status.code, 429 | 502 | 503 | 504),
             _ => false,
         }
     }
