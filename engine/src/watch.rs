@@ -171,7 +171,10 @@ impl<T: Object> Machine<T> {
                     let entries = std::mem::take(entries).into_values().collect();
                     return self.snapshot(version, entries).map(Some);
                 }
-                Event::Bookmark { .. } | Event::Error(_) => {}
+                // A server that streams lists sends no other bookmark before the one that ends the list; one that does not
+                // would never send that one.
+                Event::Bookmark { .. } => return Err(End::Refused),
+                Event::Error(_) => {}
             },
             Position::Watching { version } => {
                 let (reached, transaction) = match event {
