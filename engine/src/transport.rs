@@ -9,9 +9,9 @@
 //! trace -> retry -> observe -> deadline -> auth -> address -> client
 //! ```
 //!
-//! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (reading a token, connecting, waiting)
-//! is bounded by it. Everything above the seam [`Service`] takes any other such service as well: a simulator, or a layer
-//! that injects faults.
+//! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (reading a token, connecting,
+//! waiting) is bounded by it. Everything above the seam [`Service`] takes any other such service as well: a simulator,
+//! or a layer that injects faults.
 
 mod address;
 mod auth;
@@ -78,7 +78,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             head: Duration::from_secs(30),
-            whole: Duration::from_secs(60),
+            whole: Duration::from_mins(1),
             ping: Duration::from_secs(10),
             pong: Duration::from_secs(5),
         }

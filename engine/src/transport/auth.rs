@@ -21,7 +21,7 @@ use crate::config::Credential;
 
 /// How long a file's token is used before the file is read again. The kubelet replaces a token when a fifth of its life
 /// is left, which is two minutes for the shortest that Kubernetes issues: client-go's minute is in time.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// The layer.
 #[derive(Clone)]
@@ -120,7 +120,8 @@ impl File {
             (Ok(header), _) => header,
             (Err(error), Some(Read { header, .. })) => {
                 // The old one may well be valid still; the server is the judge of that.
-                tracing::warn!(path = %self.path.display(), %error, "cannot read the token again; the last one is kept");
+                let path = self.path.display();
+                tracing::warn!(%path, %error, "cannot read the token again; the last one is kept");
                 header.clone()
             }
             (Err(source), None) => {

@@ -17,11 +17,11 @@ use super::error::Cause;
 use super::{Error, Limits, Request, Response, tls};
 use crate::config::Config;
 
-/// What one HTTP/2 stream may send before it is read: 2 MiB keep a gigabit line full over 16 ms, so a list of many
+/// What one HTTP/2 stream may send before it is read: 2 MiB keep a gigabit line full over 16 ms, so that a list of many
 /// megabytes is not held up by the way there and back.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// What all streams of a connection may send together. Each watch that nobody reads at the moment holds up to a stream's
+/// What all streams of a connection may send together. Each watch that nobody reads just now holds up to a stream's
 /// window of it, and when it is used up, everything else on the connection waits, renewals of the lease included. So it
 /// is 32 times the stream's; memory is taken only for what was sent and not read.
 const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep};
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     const HEAD: Duration = Duration::from_secs(30);
-    const WHOLE: Duration = Duration::from_secs(60);
+    const WHOLE: Duration = Duration::from_mins(1);
 
     fn get(uri: &str) -> Request {
         http::Request::get(uri).body(Bytes::new()).unwrap()

@@ -9,8 +9,6 @@
 //! answer have backoffs of their own and want to know, and a retry here would multiply theirs. A deadline that passed
 //! has used up the caller's patience.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +66,7 @@ impl tower::retry::Policy<Request, Response, Error> for Policy {
             return None;
         }
         self.done += 1;
-        let wait = asked + jittered(self.schedule.delay(self.done), random());
+        let wait = asked + jittered(self.schedule.delay(self.done), fastrand::f64());
         tracing::debug!(attempt = self.done, ?wait, "is repeated");
         Some(tokio::time::sleep(wait))
     }
@@ -92,12 +90,6 @@ fn repeatable(method: &Method, result: &Result<Response, Error>) -> Option<Durat
         },
         Err(_) => None,
     }
-}
-
-/// A number in 0..=1. The standard library seeds its hashers at random, and good enough to spread clients.
-fn random() -> f64 {
-    let bits = RandomState::new().build_hasher().finish();
-    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -208,12 +200,5 @@ mod tests {
         }
         let retries = attempts.load(Ordering::SeqCst) - requests;
         assert!((90..=200).contains(&retries), "{retries} retries for {requests} requests");
-    }
-
-    #[test]
-    fn the_random_number_is_a_fraction_and_varies() {
-        let some: Vec<f64> = (0..100).map(|_| random()).collect();
-        assert!(some.iter().all(|number| (0.0..=1.0).contains(number)));
-        assert!(some.iter().any(|number| *number < 0.5) && some.iter().any(|number| *number > 0.5));
     }
 }

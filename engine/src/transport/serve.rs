@@ -24,7 +24,7 @@ const HEAD: Duration = Duration::from_secs(5);
 
 /// How long a connection may last, so that a peer that takes its answer byte by byte, or not at all, gives its place
 /// back. Prometheus scrapes time out after 10 s by default, and reconnecting once a minute costs nothing.
-const LIFE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_mins(1);
 
 /// How long answers under way may take to finish after the signal; a fraction of the 30 s that a pod has to end.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -88,8 +88,7 @@ where
         }
         connection.await
     };
-    match tokio::time::timeout(LIFE, whole).await {
-        Ok(Err(error)) => tracing::debug!(%error, "a peer of the probe server misbehaved"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(LIFE, whole).await {
+        tracing::debug!(%error, "a peer of the probe server misbehaved");
     }
 }

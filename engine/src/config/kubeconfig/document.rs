@@ -97,10 +97,6 @@ impl Document {
     pub(super) fn parse(text: &[u8]) -> Result<Self, (u64, u64)> {
         let written: Written = serde_saphyr::from_slice(text)
             .map_err(|error| error.location().map_or((0, 0), |location| (location.line(), location.column())))?;
-        fn named<T: Default>(list: Option<Vec<Named>>, value: fn(Named) -> (String, Option<T>)) -> Vec<(String, T)> {
-            let entries = list.unwrap_or_default().into_iter().map(value);
-            entries.map(|(name, value)| (name, value.unwrap_or_default())).collect()
-        }
         Ok(Self {
             current_context: written.current_context,
             contexts: named(written.contexts, |entry| (entry.name, entry.context)),
@@ -108,6 +104,11 @@ impl Document {
             users: named(written.users, |entry| (entry.name, entry.user)),
         })
     }
+}
+
+fn named<T: Default>(list: Option<Vec<Named>>, value: fn(Named) -> (String, Option<T>)) -> Vec<(String, T)> {
+    let entries = list.unwrap_or_default().into_iter().map(value);
+    entries.map(|(name, value)| (name, value.unwrap_or_default())).collect()
 }
 
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {

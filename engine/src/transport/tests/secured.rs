@@ -1,0 +1,165 @@
+//! TLS: who is believed, who is shown, what is spoken, and what happens when the line goes silent.
+
+use std::convert::Infallible;
+
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
+
+use super::certificates::{Authority, Certified, self_signed, server, strict};
+use super::server::{secure, silenced};
+use super::*;
+use crate::config::Identity;
+
+/// A configuration for `address` that believes in `authority` (PEM).
+fn trusting(address: SocketAddr, authority: &str) -> Config {
+    let mut config = config(&format!("https://{address}"));
+    config.tls.authority = Some(authority.as_bytes().to_vec());
+    config
+}
+
+/// What a server says that is asked once.
+async fn asked(config: &Config) -> Result<String, Error> {
+    body(get(&mut connect(config).unwrap(), "/version").await?).await
+}
+
+/// What a server with these settings says to one who believes in `authority`.
+async fn answer(settings: ServerConfig, authority: &str) -> Result<String, Error> {
+    asked(&trusting(secure(settings).await, authority)).await
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_the_server_has_it_and_http1_where_not() {
+    let authority = Authority::new("us");
+    let certified = authority.certify("127.0.0.1");
+    for (protocols, expected) in [(&["h2", "http/1.1"][..], "HTTP/2.0"), (&["http/1.1"], "HTTP/1.1"), (&[], "HTTP/1.1")]
+    {
+        let said = answer(server(&certified, protocols), &authority.pem()).await.unwrap();
+        assert_eq!(said, expected, "{protocols:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_another_authority_is_not_talked_to() {
+    let certified = Authority::new("them").certify("127.0.0.1");
+    let error = answer(server(&certified, &["h2"]), &Authority::new("us").pem()).await.unwrap_err();
+    assert!(error.is_connect(), "{}", chain(&error));
+    assert!(chain(&error).contains("UnknownIssuer"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn a_server_must_carry_the_name_that_is_expected() {
+    let authority = Authority::new("us");
+    let certified = authority.certify("kubernetes.default");
+    let address = secure(server(&certified, &["h2"])).await;
+    let mut config = trusting(address, &authority.pem());
+    let error = asked(&config).await.unwrap_err();
+    assert!(error.is_connect() && chain(&error).contains("not valid for name"), "{}", chain(&error));
+    config.tls.server_name = Some("kubernetes.default".to_owned());
+    assert_eq!(asked(&config).await.unwrap(), "HTTP/2.0");
+}
+
+#[tokio::test]
+async fn a_bundle_of_a_servers_certificate_and_its_authoritys_will_do() {
+    // An API server writes the certificate that it makes for itself in this form.
+    let authority = Authority::new("us");
+    let certified = authority.certify("127.0.0.1");
+    let bundle = format!("{}{}", certified.certificate, authority.pem());
+    let chain = Certified { certificate: bundle.clone(), key: certified.key.clone() };
+    assert_eq!(answer(server(&chain, &["h2"]), &bundle).await.unwrap(), "HTTP/2.0");
+
+    let several = format!("{}{}", Authority::new("them").pem(), authority.pem());
+    assert_eq!(answer(server(&certified, &["h2"]), &several).await.unwrap(), "HTTP/2.0");
+}
+
+#[tokio::test]
+async fn a_certificate_may_be_its_own_authority_unless_it_is_one_for_others_too() {
+    let alone = self_signed("127.0.0.1", false);
+    assert_eq!(answer(server(&alone, &["h2"]), &alone.certificate).await.unwrap(), "HTTP/2.0");
+
+    let authority = self_signed("127.0.0.1", true);
+    let error = answer(server(&authority, &["h2"]), &authority.certificate).await.unwrap_err();
+    assert!(error.is_connect() && chain(&error).contains("CaUsedAsEndEntity"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn without_verification_any_server_is_believed() {
+    let certified = Authority::new("them").certify("elsewhere");
+    let mut config = config(&format!("https://{}", secure(server(&certified, &["h2"])).await));
+    config.tls.insecure_skip_verify = true;
+    assert_eq!(asked(&config).await.unwrap(), "HTTP/2.0");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_there_is_one() {
+    let (authority, clients) = (Authority::new("us"), Authority::new("clients"));
+    let certified = authority.certify("127.0.0.1");
+    let mut config = trusting(secure(strict(&certified, &clients)).await, &authority.pem());
+    assert!(asked(&config).await.is_err(), "the server insists on one");
+
+    let me = clients.certify("me");
+    let identity = Identity { certificate_chain: me.certificate.into(), key: me.key.into() };
+    config.tls.identity = Some(identity);
+    assert_eq!(asked(&config).await.unwrap(), "HTTP/2.0 known");
+}
+
+/// A server whose every answer is one line, and then nothing, for ever.
+async fn watched(settings: ServerConfig) -> SocketAddr {
+    let acceptor = TlsAcceptor::from(Arc::new(settings));
+    scripted(move |_, socket| {
+        let acceptor = acceptor.clone();
+        async move {
+            let stream = TokioIo::new(acceptor.accept(socket).await.unwrap());
+            let answer = service_fn(|_| async {
+                let line = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"line\n")));
+                let frames = stream::unfold(Some(line), |line| async move {
+                    match line {
+                        Some(line) => Some((line, None)),
+                        None => std::future::pending().await,
+                    }
+                });
+                Ok::<_, Infallible>(http::Response::new(StreamBody::new(Box::pin(frames))))
+            });
+            let server = http2::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(stream, answer).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_line_that_goes_silent_under_a_watch_is_noticed_and_a_quiet_one_is_kept() {
+    let authority = Authority::new("us");
+    let address = watched(server(&authority.certify("127.0.0.1"), &["h2"])).await;
+    let (address, silence) = silenced(address).await;
+    // Short, but with room for a machine that is busy with something else.
+    let limits = Limits { ping: Duration::from_millis(200), pong: Duration::from_millis(600), ..Limits::default() };
+    let noticeable = limits.ping + limits.pong;
+    let config = trusting(address, &authority.pem());
+    let mut service = stack(&config, Options::default(), limits).unwrap();
+    let mut frames = get(&mut service, "/api/v1/pods?watch=1").await.unwrap().into_body();
+    frames.frame().await.unwrap().unwrap();
+
+    // Nothing is sent, but pings are answered.
+    let quiet = tokio::time::timeout(noticeable * 2, frames.frame()).await;
+    assert!(quiet.is_err(), "a quiet watch was ended: {quiet:?}");
+
+    silence.send_replace(true);
+    let started = Instant::now();
+    let noticed = tokio::time::timeout(SOON, frames.frame()).await.expect("never noticed");
+    let error = noticed.unwrap().unwrap_err();
+    assert!(error.is_lost(), "{}", chain(&error));
+    assert!(started.elapsed() < noticeable * 2, "{:?}", started.elapsed());
+}
+
+#[test]
+fn silence_is_noticed_within_twenty_seconds() {
+    let limits = Limits::default();
+    let promised = Duration::from_secs(20);
+    assert!(limits.ping + limits.pong < promised && limits.connect < promised);
+}
