@@ -214,10 +214,9 @@ impl Writer {
                 cache.remember(live);
                 Ok(Applied::Outdated)
             }
-            // As known, so that the refusal is not about a precondition.
-            Ok(Some(_)) => Err(failure::<T>(key, error)),
             Ok(None) if known.is_some() => Ok(Applied::Ahead),
-            Ok(None) | Err(_) => Err(failure::<T>(key, error)),
+            // As known, so that the refusal is not about a precondition; or nobody can tell.
+            Ok(_) | Err(_) => Err(failure::<T>(key, error)),
         }
     }
 

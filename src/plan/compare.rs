@@ -41,10 +41,9 @@ fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
 }
 
 fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String> {
-    let keys = list_keys(path);
-    if keys.is_empty() {
+    let Some(List { keys, is_exact }) = list(path) else {
         return (wish != live).then(|| path.to_owned());
-    }
+    };
     let same = |one: &Value, other: &Value| keys.iter().all(|key| one[key] == other[key]);
     let label = |entry: &Value| format!("{path}[{}]", entry[keys[0]].to_string().trim_matches('"'));
     let differing = wish.iter().find_map(|wish| match live.iter().find(|live| same(wish, live)) {
@@ -52,22 +51,26 @@ fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String>
         None => Some(label(wish)),
     });
     differing.or_else(|| {
-        let is_exact = path.ends_with(".ports");
         let foreign = live.iter().find(|live| is_exact && !wish.iter().any(|wish| same(wish, live)));
         foreign.map(label)
     })
 }
 
-/// The fields that tell the entries of a list apart (`x-kubernetes-list-map-keys`); none for a list that is one value.
-fn list_keys(path: &str) -> &'static [&'static str] {
-    if path.ends_with(".containers") {
-        &["name"]
-    } else if path == "spec.ports" {
-        &["port", "protocol"]
-    } else if path.ends_with(".ports") {
-        &["containerPort", "protocol"]
-    } else {
-        &[]
+/// A list whose entries have keys.
+struct List {
+    /// The fields that tell the entries apart (`x-kubernetes-list-map-keys`).
+    keys: &'static [&'static str],
+    /// Whether entries that are not wished are drift.
+    is_exact: bool,
+}
+
+/// What kind of list stands at `path`; `None` for one that is a single value.
+fn list(path: &str) -> Option<List> {
+    match path.rsplit('.').next() {
+        Some("containers") => Some(List { keys: &["name"], is_exact: false }),
+        Some("ports") if path == "spec.ports" => Some(List { keys: &["port", "protocol"], is_exact: true }),
+        Some("ports") => Some(List { keys: &["containerPort", "protocol"], is_exact: true }),
+        _ => None,
     }
 }
 
