@@ -3,13 +3,13 @@
 # The compiler that rust-toolchain.toml pins. Debian, because glibc's allocator serves many threads; its release,
 # bookworm, because a static glibc looks up names without further files only from 2.34 on.
 FROM rust:1.95.0-bookworm AS build
-WORKDIR /work
+WORKDIR /source
 COPY . .
 # Static, so that the image needs nothing else. The target is named, even though it is the builder's own, to keep the flag
 # away from build scripts and procedural macros.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/work/target \
+    --mount=type=cache,target=/source/target \
     target="$(rustc --print host-tuple)" \
     && cargo build --release --locked --bin application-operator --target "$target" \
     && install -D "target/$target/release/application-operator" /out/application-operator

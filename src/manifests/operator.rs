@@ -72,8 +72,8 @@ fn container(image: &str) -> Value {
         // Metrics listen on the loopback address by default; here Prometheus comes from outside.
         "args": ["run", "--metrics-bind-address=:8080", "--log-format=json"],
         "env": [{
-            "name": "POD_NAMESPACE",
-            "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } },
+            "name": "POD_NAME",
+            "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },
         }],
         "ports": [
             { "name": "metrics", "containerPort": 8080, "protocol": "TCP" },

@@ -34,8 +34,7 @@ pub(super) fn role() -> Value {
             // `get` settles a write whose answer was lost.
             rule("apps", "deployments", &["create", "get", "list", "patch", "watch"]),
             rule("", "services", &["create", "get", "list", "patch", "watch"]),
-            // A repeated event is counted up by `patch`.
-            rule("events.k8s.io", "events", &["create", "patch"]),
+            rule("events.k8s.io", "events", &["create"]),
         ]),
     )
 }
