@@ -210,13 +210,16 @@ impl Writer {
         }
         let known = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
         match self.client.get::<T>(key).await {
-            Ok(Some(live)) if known.as_ref() != Some(&live.metadata().resource_version) => {
+            Ok(Some(live)) => {
+                let is_news = known.as_ref() != Some(&live.metadata().resource_version);
                 cache.remember(live);
-                Ok(Applied::Outdated)
+                // After a conflict the plan is outdated even if the caches have caught up in the meantime. After anything
+                // else, an object that is as it was known to be means that the write was not made.
+                if is_news || error.is_conflict() { Ok(Applied::Outdated) } else { Err(failure::<T>(key, error)) }
             }
             Ok(None) if known.is_some() => Ok(Applied::Ahead),
-            // As known, so that the refusal is not about a precondition; or nobody can tell.
-            Ok(_) | Err(_) => Err(failure::<T>(key, error)),
+            Ok(None) if error.is_conflict() => Ok(Applied::Outdated),
+            Ok(None) | Err(_) => Err(failure::<T>(key, error)),
         }
     }
 
@@ -253,3 +256,6 @@ fn failure<T: Object>(key: &Key, source: api::Error) -> Error {
 fn named<T: Object>(key: &Key) -> String {
     format!("{} {}", T::RESOURCE.kind, key.name)
 }
+
+#[cfg(test)]
+mod tests;

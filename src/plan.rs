@@ -134,4 +134,4 @@ fn hash(wish: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
