@@ -1,0 +1,128 @@
+# What one does with this project; `make` alone lists it. `make ci` is what continuous integration runs.
+
+# Image of the operator, for docker-build, docker-push and deploy.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMG ?= application-operator:$(VERSION)
+# Or podman.
+CONTAINER_TOOL ?= docker
+KUBECTL ?= kubectl
+# Further words, as in `make run ARGS=--log-level=debug`.
+ARGS ?=
+# If not empty, a test that was left out is a failure: where nobody reads the end of the log.
+REQUIRE_CLUSTER ?=
+
+# The lock file says what is built, here as everywhere.
+LOCKED := --locked
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+# A recipe is one script.
+.ONESHELL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+	cluster-up cluster-down ci
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand --tabs=17
+
+demo: ## see it work: a control plane of its own, the operator, the sample, and a Deployment that comes back
+	@code=0
+	# Says how long it takes, where it has to build it first.
+	cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null || code=$$?
+	if [[ $$code == 3 ]]; then
+		echo 'make demo builds Kubernetes from Go modules, once: install Go 1.26 or newer (https://go.dev/dl).' >&2
+	fi
+	[[ $$code == 0 ]] || exit "$$code"
+	cargo build --quiet $(LOCKED) --bin application-operator --example demo
+	# With job control, the demo has Ctrl-C for itself and ends well; else it would end make as well, as an error. The exit
+	# keeps bash there for that: it would let its last command take its place.
+	set -m
+	cargo run --quiet $(LOCKED) --example demo -- $(ARGS) || code=$$?
+	exit "$$code"
+
+test: ## run all tests, those against a real Kubernetes included (needs Go, and minutes the first time)
+	@loud() { printf '%s\n' '' '****' "$$@" '****' >&2; }
+	code=0
+	cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null || code=$$?
+	case $$code in
+	0) ;;
+	3) loud 'LEFT OUT: every test that needs a real Kubernetes: there is no Go to build it with.' ;;
+	*) exit "$$code" ;;
+	esac
+	if [[ $$code != 0 && -n '$(REQUIRE_CLUSTER)' ]]; then exit 1; fi
+	# Of a test that passes, the harness hides what it says, and so that it was left out.
+	log=$(TARGET)/test.log
+	[[ ! -t 1 ]] || export CARGO_TERM_COLOR=always
+	code=0
+	cargo test --workspace $(LOCKED) -- --show-output 2>&1 | tee "$$log" || code=$$?
+	mapfile -t left_out < <(grep --only-matching 'LEFT OUT: .*' "$$log" | sort --unique)
+	if (($${#left_out[@]})); then
+		loud 'These tests were left out, and have neither passed nor failed:' "$${left_out[@]}"
+		[[ -z '$(REQUIRE_CLUSTER)' ]] || exit 1
+	fi
+	exit "$$code"
+
+bench: ## measure the queue
+	cargo bench $(LOCKED) $(ARGS)
+
+manifests: ## generate crds/ anew
+	cargo run --quiet $(LOCKED) -- manifests --output-dir crds
+
+install: ## teach a cluster what an Application is, without the operator
+	$(KUBECTL) apply -f crds/10-application.yaml
+
+uninstall: ## let a cluster forget it, and with it every Application
+	$(KUBECTL) delete --ignore-not-found -f crds/10-application.yaml
+
+run: ## run the operator on this machine, against the cluster of the current kubeconfig
+	cargo run --quiet $(LOCKED) -- run $(ARGS)
+
+deploy: ## run the operator in a cluster, from image IMG
+	cargo run --quiet $(LOCKED) -- manifests --image '$(IMG)' | $(KUBECTL) apply -f -
+
+undeploy: ## remove all that deploy made, and with it every Application
+	cargo run --quiet $(LOCKED) -- manifests --image '$(IMG)' | $(KUBECTL) delete --ignore-not-found -f -
+
+docker-build: ## build image IMG
+	$(CONTAINER_TOOL) build --tag '$(IMG)' .
+
+docker-push: ## push image IMG
+	$(CONTAINER_TOOL) push '$(IMG)'
+
+bundle: ## not there yet: a bundle for the Operator Lifecycle Manager
+	@echo 'make bundle is not there yet; crds/ is all that a cluster needs.' >&2
+	exit 1
+
+cluster-up: ## start a Kubernetes that stays: eval "$(make -s cluster-up)"
+	@cargo run --quiet $(LOCKED) --package cluster -- up
+
+cluster-down: ## stop it
+	@cargo run --quiet $(LOCKED) --package cluster -- down
+
+ci: ## all that has to hold: format, lints, documentation, tests, benches that build, licences
+	@step() { printf '\n== %s\n' "$$*" >&2; "$$@"; }
+	left_out=()
+	step cargo fmt --all --check
+	if command -v shellcheck >/dev/null; then
+		step shellcheck cluster/build .ci/run
+	else
+		left_out+=('shellcheck: it is not installed')
+	fi
+	if ! cargo deny --version >/dev/null 2>&1; then
+		left_out+=('cargo deny, which checks licences, sources and advisories: it is not installed')
+	else
+		step cargo deny --locked check bans licenses sources
+		if cargo deny --locked fetch db; then
+			step cargo deny --locked check --disable-fetch advisories
+		else
+			left_out+=('cargo deny check advisories: their database is out of reach')
+		fi
+	fi
+	step cargo clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' step cargo doc --no-deps --workspace $(LOCKED)
+	step $(MAKE) --no-print-directory test
+	step cargo bench --no-run $(LOCKED)
+	for what in "$${left_out[@]}"; do
+		printf '%s\n' '' '****' "LEFT OUT: $$what" '****' >&2
+	done

@@ -1,0 +1,190 @@
+//! What is seen: lines that stay, and below them, on a terminal, a table that is drawn again and again in one place.
+//!
+//! Elsewhere each row is printed when it changes.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
+
+use application_operator::application::ConditionType;
+use engine::object::Object;
+use serde_json::Value;
+
+use crate::world::{APPLICATION, Pod, World};
+
+/// More pods than this are counted, so that the table fits on a small screen.
+const PODS: usize = 6;
+
+/// The screen.
+pub(crate) struct View {
+    is_terminal: bool,
+    colours: bool,
+    /// Lines of the table that is on the screen.
+    drawn: usize,
+    /// The table, to be drawn again below further lines.
+    table: Vec<String>,
+    /// What was last printed of each object, where there is no table.
+    printed: BTreeMap<String, String>,
+    begin: Instant,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let colours = is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let (table, printed) = (Vec::new(), BTreeMap::new());
+        Self { is_terminal, colours, drawn: 0, table, printed, begin: Instant::now() }
+    }
+}
+
+/// An object, and the state that it is in.
+struct Row {
+    name: String,
+    state: String,
+}
+
+impl View {
+    /// Whether there is somebody to watch.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Prints lines that stay.
+    pub(crate) fn say(&mut self, lines: impl Display) {
+        let text = format!("{}{lines}\n{}", self.erase(), self.draw());
+        print(&text);
+    }
+
+    /// Shows what there is.
+    pub(crate) fn show(&mut self, world: &World) {
+        let rows = rows(world);
+        if self.is_terminal {
+            let table = self.table(world, &rows);
+            if self.table != table {
+                self.table = table;
+                let text = format!("{}{}", self.erase(), self.draw());
+                print(&text);
+            }
+        } else {
+            self.print_news(rows);
+        }
+    }
+
+    /// Leaves the table as it is, and goes on below it.
+    pub(crate) fn leave(&mut self) {
+        self.drawn = 0;
+        self.table.clear();
+    }
+
+    fn table(&self, world: &World, rows: &[Row]) -> Vec<String> {
+        let Some(application) = world.application() else {
+            return Vec::new();
+        };
+        let ready = application.status.condition(ConditionType::Ready);
+        let text =
+            |text: fn(&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> &str| ready.map_or("", text);
+        let (status, reason, message) =
+            (text(|ready| &ready.status), text(|ready| &ready.reason), text(|ready| &ready.message));
+        let (replicas, image) = (application.spec.replicas.to_string(), &application.spec.image);
+        let port = application.spec.port.to_string();
+        let width = |cell: &str, head: &str| cell.len().max(head.len());
+        let [name_width, image_width] = [width(APPLICATION, "NAME"), width(image, "IMAGE")];
+        let line = |name: &str, ready: &str, replicas: &str, image: &str, port: &str, why: [&str; 2]| {
+            let [reason, message] = why;
+            format!(
+                "{name:name_width$}  {ready:5}  {replicas:8}  {image:image_width$}  {port:5}  {reason:11}  {message}"
+            )
+        };
+        let head = line("NAME", "READY", "REPLICAS", "IMAGE", "PORT", ["REASON", "MESSAGE"]);
+        let body = line(APPLICATION, status, &replicas, image, &port, [reason, message]);
+        let mut table = vec![
+            String::new(),
+            self.paint("2", &head),
+            self.paint(if status == "True" { "32" } else { "33" }, &body),
+            String::new(),
+        ];
+        let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+        table.extend(rows.iter().skip(1).map(|row| format!("{:width$}  {}", row.name, row.state)));
+        table
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// What takes the table from the screen.
+    fn erase(&mut self) -> String {
+        match std::mem::take(&mut self.drawn) {
+            0 => String::new(),
+            lines => format!("\x1b[{lines}A\r\x1b[J"),
+        }
+    }
+
+    /// What puts it there. Lines are cut at the edge, since one that goes on below would take two.
+    fn draw(&mut self) -> String {
+        self.drawn = self.table.len();
+        if self.table.is_empty() { String::new() } else { format!("\x1b[?7l{}\n\x1b[?7h", self.table.join("\n")) }
+    }
+
+    fn print_news(&mut self, rows: Vec<Row>) {
+        let at = format!("{:8.3} s", self.begin.elapsed().as_secs_f64());
+        let mut news = Vec::new();
+        let gone = self.printed.keys().filter(|name| rows.iter().all(|row| row.name != **name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.printed.remove(&name);
+            news.push(format!("{at}  {name}: gone\n"));
+        }
+        for Row { name, state } in rows {
+            if self.printed.get(&name) != Some(&state) {
+                news.push(format!("{at}  {name}: {state}\n"));
+                self.printed.insert(name, state);
+            }
+        }
+        print(&news.concat());
+    }
+}
+
+/// The Application, if it is there, and what it consists of.
+fn rows(world: &World) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |kind: &str, name: &str, state: String| rows.push(Row { name: format!("{kind}/{name}"), state });
+    if let Some(application) = world.application() {
+        let state = match application.status.condition(ConditionType::Ready) {
+            Some(ready) if ready.status == "True" => format!("ready ({}): {}", ready.reason, ready.message),
+            Some(ready) => format!("not ready ({}): {}", ready.reason, ready.message),
+            None => "new".to_owned(),
+        };
+        row("application", &application.metadata().name, state);
+    }
+    if let Some(deployment) = world.deployment() {
+        let wished = serde_json::from_str::<Value>(deployment.spec.get()).unwrap_or_default()["replicas"].clone();
+        let state = format!("{} of {wished} ready", deployment.status.ready_replicas);
+        row("deployment", &deployment.metadata.name, state);
+    }
+    let pods = world.pods();
+    pods.iter().take(PODS).for_each(|pod| row("pod", &pod.metadata.name, Pod::state(pod)));
+    if pods.len() > PODS {
+        row("pod", "…", format!("and {} more", pods.len() - PODS));
+    }
+    if let Some(service) = world.service() {
+        let spec: Value = serde_json::from_str(service.spec.get()).unwrap_or_default();
+        let port = &spec["ports"][0];
+        let state = format!(
+            "{} {}:{}, and port {} of each node",
+            spec["type"].as_str().unwrap_or_default(),
+            spec["clusterIP"].as_str().unwrap_or_default(),
+            port["port"],
+            port["nodePort"],
+        );
+        row("service", &service.metadata.name, state);
+    }
+    rows
+}
+
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    // Whoever has closed it wants no more.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
