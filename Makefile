@@ -13,6 +13,8 @@ REQUIRE_CLUSTER ?=
 
 # The lock file says what is built, here as everywhere.
 LOCKED := --locked
+# The workspace has two programs.
+OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SHELL := bash
@@ -67,7 +69,7 @@ bench: ## measure the queue
 	cargo bench $(LOCKED) $(ARGS)
 
 manifests: ## generate crds/ anew
-	cargo run --quiet $(LOCKED) -- manifests --output-dir crds
+	$(OPERATOR) manifests --output-dir crds
 
 install: ## teach a cluster what an Application is, without the operator
 	$(KUBECTL) apply -f crds/10-application.yaml
@@ -76,13 +78,13 @@ uninstall: ## let a cluster forget it, and with it every Application
 	$(KUBECTL) delete --ignore-not-found -f crds/10-application.yaml
 
 run: ## run the operator on this machine, against the cluster of the current kubeconfig
-	cargo run --quiet $(LOCKED) -- run $(ARGS)
+	$(OPERATOR) run $(ARGS)
 
 deploy: ## run the operator in a cluster, from image IMG
-	cargo run --quiet $(LOCKED) -- manifests --image '$(IMG)' | $(KUBECTL) apply -f -
+	$(OPERATOR) manifests --image '$(IMG)' | $(KUBECTL) apply -f -
 
 undeploy: ## remove all that deploy made, and with it every Application
-	cargo run --quiet $(LOCKED) -- manifests --image '$(IMG)' | $(KUBECTL) delete --ignore-not-found -f -
+	$(OPERATOR) manifests --image '$(IMG)' | $(KUBECTL) delete --ignore-not-found -f -
 
 docker-build: ## build image IMG
 	$(CONTAINER_TOOL) build --tag '$(IMG)' .
