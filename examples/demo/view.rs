@@ -82,31 +82,21 @@ impl View {
         let Some(application) = world.application() else {
             return Vec::new();
         };
+        let spec = &application.spec;
+        let (replicas, port) = (spec.replicas.to_string(), spec.port.to_string());
         let ready = application.status.condition(ConditionType::Ready);
-        let text =
-            |text: fn(&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> &str| ready.map_or("", text);
-        let (status, reason, message) =
-            (text(|ready| &ready.status), text(|ready| &ready.reason), text(|ready| &ready.message));
-        let (replicas, image) = (application.spec.replicas.to_string(), &application.spec.image);
-        let port = application.spec.port.to_string();
-        let width = |cell: &str, head: &str| cell.len().max(head.len());
-        let [name_width, image_width] = [width(APPLICATION, "NAME"), width(image, "IMAGE")];
-        let line = |name: &str, ready: &str, replicas: &str, image: &str, port: &str, why: [&str; 2]| {
-            let [reason, message] = why;
-            format!(
-                "{name:name_width$}  {ready:5}  {replicas:8}  {image:image_width$}  {port:5}  {reason:11}  {message}"
-            )
-        };
-        let head = line("NAME", "READY", "REPLICAS", "IMAGE", "PORT", ["REASON", "MESSAGE"]);
-        let body = line(APPLICATION, status, &replicas, image, &port, [reason, message]);
-        let mut table = vec![
-            String::new(),
-            self.paint("2", &head),
-            self.paint(if status == "True" { "32" } else { "33" }, &body),
-            String::new(),
-        ];
-        let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-        table.extend(rows.iter().skip(1).map(|row| format!("{:width$}  {}", row.name, row.state)));
+        let [status, reason, message] =
+            ready.map_or([""; 3], |ready| [ready.status.as_str(), &ready.reason, &ready.message]);
+        let columns = aligned(&[
+            ["NAME", "READY", "REPLICAS", "IMAGE", "PORT", "REASON", "MESSAGE"],
+            [APPLICATION, status, &replicas, &spec.image, &port, reason, message],
+        ]);
+        let colours = ["2", if status == "True" { "32" } else { "33" }];
+        let mut table = vec![String::new()];
+        table.extend(columns.iter().zip(colours).map(|(line, colour)| self.paint(colour, line)));
+        table.push(String::new());
+        let children: Vec<_> = rows.iter().skip(1).map(|row| [row.name.as_str(), &row.state]).collect();
+        table.extend(aligned(&children));
         table
     }
 
@@ -181,6 +171,16 @@ fn rows(world: &World) -> Vec<Row> {
         row("service", &service.metadata.name, state);
     }
     rows
+}
+
+/// Lines whose cells stand below each other.
+fn aligned<const COLUMNS: usize>(rows: &[[&str; COLUMNS]]) -> Vec<String> {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let line = |row: &[&str; COLUMNS]| {
+        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:0$}", width(column)));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 fn print(text: &str) {
