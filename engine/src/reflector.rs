@@ -35,6 +35,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// every two seconds are no load on one that is overloaded.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
+/// The longest wait that a server may ask for: priority and fairness asks for up to 32 s, and one who asks for more is no API
+/// server.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
+
 /// Time between two looks for a resource that the server does not know, such as one whose CRD is not applied yet.
 const PROBE: Duration = Duration::from_secs(2);
 
@@ -65,12 +69,15 @@ impl<T: Object> Reflector<T> {
             let Err((end, error)) = end else { continue };
             let pause = self.machine.ended(end);
             self.report(end, pause, error.as_ref());
+            if let Some(transaction) = self.machine.vanished() {
+                self.commit(transaction, &changed);
+            }
             match pause {
                 Pause::None => {}
                 Pause::Backoff(failures) => {
                     let asked = error.as_ref().and_then(|error| error.status()?.retry_after());
                     let delay = jittered(self.delays.delay(failures), fastrand::f64());
-                    sleep(asked.unwrap_or_default().max(delay)).await;
+                    sleep(asked.unwrap_or_default().min(LONGEST_ASKED).max(delay)).await;
                 }
                 Pause::Probe => sleep(jittered(PROBE, fastrand::f64())).await,
             }
@@ -124,7 +131,7 @@ impl<T: Object> Reflector<T> {
     }
 
     fn report(&mut self, end: End, pause: Pause, error: Option<&Error>) {
-        let cause = error.map(|error| crate::object::chain(error)).unwrap_or_default();
+        let cause = error.map_or_else(|| format!("{end:?}"), |error| crate::object::chain(error));
         let resource = T::RESOURCE;
         let text = match (end, pause) {
             (End::Absent, _) => format!("the API server does not know {resource}: waiting until its CRD is applied"),

@@ -10,7 +10,7 @@
 //! is behind its version, and is dropped once the stream has passed it: from then on the stream is the truth, so that a
 //! delete by somebody else in between leaves no ghost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
@@ -98,7 +98,7 @@ impl<T: Object> Writer<T> {
     pub fn commit(&mut self, transaction: Transaction<T>) -> Vec<Change<T>> {
         let mut state = self.part.write();
         let mut changes = Vec::new();
-        match transaction {
+        let passed = match transaction {
             Transaction::Replace { version, entries } => {
                 let mut gone = std::mem::take(&mut state.objects);
                 state.objects.reserve(entries.len());
@@ -113,21 +113,24 @@ impl<T: Object> Writer<T> {
                 for old in gone.into_values() {
                     changed(Some(old), None, &mut changes);
                 }
-                // A snapshot is complete at its version, even if that is an earlier one than before.
-                state.version = None;
-                state.advance(&version);
-                drop(state);
+                let goes_on = state.version.as_ref().is_none_or(|former| version.reaches(former));
+                let passed = if goes_on { state.advance(&version) } else { state.return_to(version) };
                 self.part.synced.send_replace(true);
+                passed
             }
             Transaction::Upsert(entry) => {
                 let key = entry.key();
                 let version = entry.metadata().resource_version.clone();
-                let old = state.objects.get(&key);
-                if old.is_none_or(|old| differs(old, &entry) && !is_older(&entry, old)) {
+                let is_news = match state.objects.get(&key) {
+                    Some(old) => differs(old, &entry) && !is_older(&entry, old),
+                    // Known to be gone since.
+                    None => !state.version.as_ref().is_some_and(|reached| is_before(&version, reached)),
+                };
+                if is_news {
                     let old = state.objects.insert(key, entry.clone());
                     changed(old, Some(entry), &mut changes);
                 }
-                state.advance(&version);
+                state.advance(&version)
             }
             Transaction::Delete(entry) => {
                 let key = entry.key();
@@ -135,10 +138,17 @@ impl<T: Object> Writer<T> {
                     state.objects.remove(&key);
                     changed(Some(entry.clone()), None, &mut changes);
                 }
-                state.advance(&entry.metadata().resource_version);
+                state.advance(&entry.metadata().resource_version)
             }
             Transaction::Progress(version) => state.advance(&version),
-        }
+            Transaction::Clear => {
+                for old in std::mem::take(&mut state.objects).into_values() {
+                    changed(Some(old), None, &mut changes);
+                }
+                state.forget()
+            }
+        };
+        unseen(passed, &state.objects, &mut changes);
         changes
     }
 }
@@ -225,14 +235,47 @@ impl<T> Part<T> {
 }
 
 impl<T> State<T> {
-    /// Moves the stream forward, and drops the own writes that it has passed.
-    fn advance(&mut self, version: &ResourceVersion) {
+    /// Moves the stream forward, and returns the own writes that it has passed.
+    fn advance(&mut self, version: &ResourceVersion) -> Vec<(Key, Entry<T>)> {
         if self.version.as_ref().is_none_or(|reached| version.reaches(reached) || !version.is_comparable()) {
             self.version = Some(version.clone());
         }
         let reached = order(version);
-        while let Some(passed) = self.awaited.first_entry().filter(|first| *first.key() <= reached) {
-            self.written.remove(&passed.remove());
+        let mut passed = Vec::new();
+        while let Some(first) = self.awaited.first_entry().filter(|first| *first.key() <= reached) {
+            let key = first.remove();
+            if let Some((_, entry)) = self.written.remove(&key) {
+                passed.push((key, entry));
+            }
+        }
+        passed
+    }
+
+    /// Moves the stream to where it was before: what was written since has not happened.
+    fn return_to(&mut self, version: ResourceVersion) -> Vec<(Key, Entry<T>)> {
+        let undone = self.forget();
+        self.version = Some(version);
+        undone
+    }
+
+    /// Drops all own writes, and returns them.
+    fn forget(&mut self) -> Vec<(Key, Entry<T>)> {
+        self.awaited.clear();
+        self.written.drain().map(|(key, (_, entry))| (key, entry)).collect()
+    }
+}
+
+/// Files what readers saw only as own writes and see no longer: an object that was written here and deleted by somebody else
+/// before the stream brought it leaves no other trace.
+fn unseen<T: Object>(passed: Vec<(Key, Entry<T>)>, objects: &HashMap<Key, Entry<T>>, changes: &mut Vec<Change<T>>) {
+    if passed.is_empty() {
+        return;
+    }
+    let told: HashSet<Key> = changes.iter().map(Change::key).collect();
+    for (key, written) in passed {
+        let now = objects.get(&key);
+        if now.is_none_or(|now| differs(&written, now)) && !told.contains(&key) {
+            changed(Some(written), now.cloned(), changes);
         }
     }
 }
@@ -247,8 +290,11 @@ fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
 }
 
 fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
-    let order = entry.metadata().resource_version.compare(&than.metadata().resource_version);
-    order.is_some_and(std::cmp::Ordering::is_lt)
+    is_before(&entry.metadata().resource_version, &than.metadata().resource_version)
+}
+
+fn is_before(version: &ResourceVersion, other: &ResourceVersion) -> bool {
+    version.compare(other).is_some_and(std::cmp::Ordering::is_lt)
 }
 
 /// Files a change; a new life under an old name is a delete and an add.

@@ -10,6 +10,7 @@
 //! 2. A watch resumes after the last version that was handed on, or everything is listed again.
 //! 3. Nothing of a list is handed on before the whole of it has arrived.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::api::{Entry, Error, Event, Page, Start, Status};
@@ -43,6 +44,8 @@ pub enum Transaction<T> {
     Delete(Entry<T>),
     /// Nothing else happened up to this version.
     Progress(ResourceVersion),
+    /// The resource itself is gone, and every object with it.
+    Clear,
 }
 
 /// How a request ended.
@@ -62,7 +65,9 @@ pub enum End {
     Refused,
     /// A list is older than what is already known.
     Regressed,
-    /// Anything else: no connection, overload, no permission, garbage.
+    /// What came can't be read.
+    Garbled,
+    /// Anything else: no connection, overload, no permission.
     Failed,
 }
 
@@ -85,8 +90,14 @@ pub struct Machine<T> {
     floor: Option<ResourceVersion>,
     /// Whether the server is thought to stream lists. Learnt once, kept for good.
     streams_lists: bool,
-    /// Requests in a row that brought nothing.
+    /// Whether the next list is asked for by pages although the server streams lists, since the last streamed one failed.
+    pages_next: bool,
+    /// Requests in a row that brought nothing new.
     failures: u32,
+    /// Times in a row that everything had to be listed again without a single new event in between.
+    fruitless: u32,
+    /// Times in a row that the server did not know the resource.
+    absences: u32,
     /// Lists in a row that were older than `floor`.
     regressions: u32,
 }
@@ -105,13 +116,38 @@ enum Position<T> {
 
 /// How many lists in a row may be older than what is known until they are believed.
 ///
-/// Lists are read at a quorum, so an older one means that the cluster itself went back in time. Once could be a server that
-/// was just replaced; three times, with a backoff between, is the new truth.
-const REGRESSIONS_BELIEVED: u32 = 3;
+/// Lists are read at a quorum, so an older one means that the cluster itself went back in time, or that the server asks an
+/// etcd that is behind. The latter passes; eight times, at the longest delay between, take ten seconds or more.
+const REGRESSIONS_BELIEVED: u32 = 8;
+
+/// How often in a row a server may be behind the version to resume at. One that stays behind has lost what was seen.
+const BEHIND_BELIEVED: u32 = 3;
+
+/// How often in a row a watch may be silent, or unreadable, until everything is listed again. Once can be the connection.
+/// Twice can be a server that went back in time: it sends nothing, not even bookmarks, until it is past the version that
+/// the watch started at.
+const SILENCES_BELIEVED: u32 = 2;
+
+/// How often in a row a watch may end without anything new. It costs a list to be wrong here, once in a quarter of an hour
+/// on a cluster where nothing at all happens, and the truth for ever to be wrong in not listing.
+const CLOSES_BELIEVED: u32 = 5;
+
+/// How often in a row the server must not know a resource whose objects are known until these are taken for gone. A server
+/// that is starting may say so for a moment.
+const ABSENCES_BELIEVED: u32 = 3;
 
 impl<T> Default for Machine<T> {
     fn default() -> Self {
-        Self { position: Position::Unlisted, floor: None, streams_lists: true, failures: 0, regressions: 0 }
+        Self {
+            position: Position::Unlisted,
+            floor: None,
+            streams_lists: true,
+            pages_next: false,
+            failures: 0,
+            fruitless: 0,
+            absences: 0,
+            regressions: 0,
+        }
     }
 }
 
@@ -119,7 +155,9 @@ impl<T: Object> Machine<T> {
     /// What to send next.
     pub fn request(&self) -> Request {
         match &self.position {
-            Position::Unlisted | Position::Streaming { .. } if self.streams_lists => Request::Watch(Start::WithList),
+            Position::Unlisted | Position::Streaming { .. } if self.streams_lists && !self.pages_next => {
+                Request::Watch(Start::WithList)
+            }
             Position::Unlisted | Position::Streaming { .. } => Request::List { continue_token: None },
             Position::Paging { continue_token, .. } => Request::List { continue_token: Some(continue_token.clone()) },
             Position::Watching { version } => Request::Watch(Start::After(version.clone())),
@@ -180,14 +218,20 @@ impl<T: Object> Machine<T> {
                 let (reached, transaction) = match event {
                     Event::Upsert(entry) => (entry.metadata().resource_version.clone(), Transaction::Upsert(entry)),
                     Event::Delete(entry) => (entry.metadata().resource_version.clone(), Transaction::Delete(entry)),
-                    Event::Bookmark { version, .. } => (version.clone(), Transaction::Progress(version)),
+                    Event::Bookmark { version: reached, .. } => {
+                        if reached.compare(version).is_some_and(Ordering::is_lt) {
+                            return Err(End::Behind);
+                        }
+                        (reached.clone(), Transaction::Progress(reached))
+                    }
                     Event::Error(_) => return Ok(None),
                 };
-                self.failures = 0;
-                // An upstream that repeats or reorders events must not move the point of resumption backwards.
-                if reached.compare(version).is_none_or(std::cmp::Ordering::is_ge) {
+                // What is repeated or comes late must not move the point of resumption back, and is no progress.
+                if reached != *version && is_point(&reached) && reached.compare(version).is_none_or(Ordering::is_gt) {
                     *version = reached.clone();
                     self.floor = Some(reached);
+                    self.failures = 0;
+                    self.fruitless = 0;
                 }
                 return Ok(Some(transaction));
             }
@@ -198,53 +242,79 @@ impl<T: Object> Machine<T> {
 
     /// Takes in how a request ended, and says when to send the next one.
     pub fn ended(&mut self, end: End) -> Pause {
-        let first_failure = self.failures == 0;
         self.failures = self.failures.saturating_add(1);
+        self.absences = if end == End::Absent { self.absences.saturating_add(1) } else { 0 };
         match (&self.position, end) {
-            // A watch that lived is resumed at once; one that keeps closing without an event is backed off.
-            (Position::Watching { .. }, End::Closed | End::Silent) if first_failure => Pause::None,
-            // So is a list that was cut; what arrived of it is kept where the next page can still be asked for.
-            (Position::Watching { .. } | Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => {
-                Pause::Backoff(self.failures)
-            }
-            // A server that is behind for a moment catches up; one that stays behind has lost what was seen.
-            (Position::Watching { .. }, End::Behind) if self.failures < REGRESSIONS_BELIEVED => {
-                Pause::Backoff(self.failures)
-            }
-            (_, End::Expired) if first_failure => self.start_over(Pause::None),
             (_, End::Absent) => {
                 self.failures = 0;
-                self.start_over(Pause::Probe)
+                self.position = Position::Unlisted;
+                Pause::Probe
             }
-            // Servers before 1.32 refuse a streamed list, or ignore the wish and never announce its end.
-            (Position::Unlisted | Position::Streaming { .. }, End::Refused | End::Silent) if self.streams_lists => {
-                self.streams_lists = false;
-                self.failures = 0;
-                self.start_over(Pause::None)
+            (_, End::Regressed) => {
+                self.position = Position::Unlisted;
+                Pause::Backoff(u32::MAX)
             }
-            _ => self.start_over(Pause::Backoff(self.failures)),
+            (_, End::Expired) => match self.start_over() {
+                Pause::Backoff(1) => Pause::None,
+                pause => pause,
+            },
+            // A streamed list that failed for whatever reason is followed by one by pages, as in client-go: a server may
+            // know the wish and still be unable to fulfil it. One that refuses it is not asked again.
+            (Position::Unlisted | Position::Streaming { .. }, _) if self.awaits_list_end() => {
+                self.streams_lists = end != End::Refused;
+                self.pages_next = true;
+                self.position = Position::Unlisted;
+                if matches!(end, End::Refused | End::Silent) { Pause::None } else { Pause::Backoff(self.failures) }
+            }
+            (Position::Watching { .. }, End::Silent | End::Garbled) if self.failures >= SILENCES_BELIEVED => {
+                self.start_over()
+            }
+            (Position::Watching { .. }, End::Closed) if self.failures >= CLOSES_BELIEVED => self.start_over(),
+            (Position::Watching { .. }, End::Behind) if self.failures < BEHIND_BELIEVED => Pause::Backoff(self.failures),
+            // A watch that lived is resumed at once; one that keeps ending without an event is backed off.
+            (Position::Watching { .. }, End::Closed | End::Silent) if self.failures == 1 => Pause::None,
+            (Position::Watching { .. }, End::Closed | End::Silent | End::Failed | End::Garbled)
+            // What arrived of a list is kept where the next page can still be asked for.
+            | (Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
+            _ => self.start_over(),
         }
     }
 
-    fn start_over(&mut self, pause: Pause) -> Pause {
+    /// What to commit after a request has ended, if anything: a resource that the server has not known for a while has
+    /// taken its objects with it.
+    pub fn vanished(&self) -> Option<Transaction<T>> {
+        (self.absences == ABSENCES_BELIEVED && self.floor.is_some()).then_some(Transaction::Clear)
+    }
+
+    fn start_over(&mut self) -> Pause {
         self.position = Position::Unlisted;
-        pause
+        self.fruitless = self.fruitless.saturating_add(1);
+        Pause::Backoff(self.failures.max(self.fruitless))
     }
 
     fn snapshot(&mut self, version: ResourceVersion, entries: Vec<Entry<T>>) -> Result<Transaction<T>, End> {
-        let regressed =
-            self.floor.as_ref().and_then(|floor| version.compare(floor)).is_some_and(std::cmp::Ordering::is_lt);
+        self.position = Position::Unlisted;
+        if !is_point(&version) {
+            return Err(End::Garbled);
+        }
+        let regressed = self.floor.as_ref().and_then(|floor| version.compare(floor)).is_some_and(Ordering::is_lt);
         if regressed && self.regressions < REGRESSIONS_BELIEVED {
             self.regressions += 1;
-            self.position = Position::Unlisted;
             return Err(End::Regressed);
         }
         self.regressions = 0;
         self.failures = 0;
+        self.absences = 0;
+        self.pages_next = false;
         self.floor = Some(version.clone());
         self.position = Position::Watching { version: version.clone() };
         Ok(Transaction::Replace { version, entries })
     }
+}
+
+/// Returns true if a watch can resume at `version`: the empty one means "from now", and "0" "from anywhere".
+fn is_point(version: &ResourceVersion) -> bool {
+    !matches!(&*version.0, "" | "0")
 }
 
 impl From<&Status> for End {
@@ -263,6 +333,7 @@ impl From<&Error> for End {
     fn from(error: &Error) -> Self {
         match error {
             Error::Status(status) => Self::from(status),
+            Error::Decode(_) | Error::Frame(_) => Self::Garbled,
             _ => Self::Failed,
         }
     }

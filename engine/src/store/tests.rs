@@ -112,9 +112,47 @@ fn a_bookmark_or_a_relist_that_has_passed_an_own_write_drops_it() {
         let (mut writer, reader) = one_part();
         writer.commit(replace("5", vec![]));
         reader.remember(thing("a", "u", "7"));
-        writer.commit(passed);
+        let changes = writer.commit(passed);
         assert_eq!(seen(&reader, "a"), None, "created and deleted between two events");
+        assert_eq!(shown(&changes), ["a: 7 -> -"], "who saw it is told that it is gone");
     }
+}
+
+#[test]
+fn an_own_write_that_the_stream_brings_is_told_once() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![]));
+    reader.remember(thing("a", "u", "7"));
+    assert_eq!(shown(&writer.commit(Transaction::Upsert(entry("a", "u", "7")))), ["a: - -> 7"]);
+}
+
+#[test]
+fn a_cluster_that_went_back_in_time_takes_own_writes_with_it() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("1000", vec![]));
+    reader.remember(thing("a", "u", "1005"));
+    let changes = writer.commit(replace("500", vec![]));
+    assert_eq!((seen(&reader, "a"), shown(&changes)), (None, vec!["a: 1005 -> -".to_owned()]));
+    reader.remember(thing("b", "u", "501"));
+    assert_eq!(seen(&reader, "b").as_deref(), Some("501"), "the stream is at 500 now");
+}
+
+#[test]
+fn a_late_event_does_not_bring_back_what_was_deleted() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![entry("a", "u", "5")]));
+    writer.commit(Transaction::Delete(entry("a", "u", "8")));
+    assert!(writer.commit(Transaction::Upsert(entry("a", "u", "7"))).is_empty());
+    assert_eq!(seen(&reader, "a"), None);
+}
+
+#[test]
+fn a_resource_that_is_gone_takes_every_object_with_it() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![entry("a", "u", "5")]));
+    reader.remember(thing("b", "u", "7"));
+    assert_eq!(shown(&writer.commit(Transaction::Clear)), ["a: 5 -> -", "b: 7 -> -"]);
+    assert_eq!((reader.len(), seen(&reader, "b")), (0, None));
 }
 
 #[test]

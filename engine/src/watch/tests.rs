@@ -58,25 +58,27 @@ fn a_streamed_list_is_handed_on_whole_at_its_end() {
 }
 
 #[test]
-fn a_streamed_list_that_is_cut_starts_over() {
-    let mut machine = Machine::default();
-    machine.event(Event::Upsert(thing("a", "3"))).expect("goes on");
-    assert_eq!(machine.ended(End::Closed), Pause::Backoff(1));
-    assert_eq!(machine.request(), Request::Watch(Start::WithList));
-    let snapshot = machine.event(bookmark("6", true)).expect("a snapshot");
-    assert_eq!(names(snapshot).1, Vec::<String>::new(), "what the cut stream brought is forgotten");
+fn a_streamed_list_that_fails_is_followed_by_one_by_pages() {
+    for end in [End::Failed, End::Closed, End::Behind, End::Silent, End::Garbled] {
+        let mut machine = Machine::default();
+        machine.event(Event::Upsert(thing("a", "3"))).expect("goes on");
+        machine.ended(end);
+        assert_eq!(machine.request(), Request::List { continue_token: None }, "{end:?}");
+        let snapshot = machine.page(page(&["b"], "6", None)).expect("a snapshot");
+        assert_eq!(names(snapshot).1, ["b"], "what the failed stream brought is forgotten");
+        machine.ended(End::Expired);
+        assert_eq!(machine.request(), Request::Watch(Start::WithList), "the next one is streamed again");
+    }
 }
 
 #[test]
-fn a_server_that_refuses_or_ignores_streamed_lists_is_listed_by_pages_for_good() {
-    for end in [End::Refused, End::Silent] {
-        let mut machine = Machine::<Thing>::default();
-        assert_eq!(machine.ended(end), Pause::None);
-        assert_eq!(machine.request(), Request::List { continue_token: None });
-        machine.page(page(&["a"], "5", None)).expect("a snapshot");
-        machine.ended(End::Expired);
-        assert_eq!(machine.request(), Request::List { continue_token: None });
-    }
+fn a_server_that_refuses_streamed_lists_is_listed_by_pages_for_good() {
+    let mut machine = Machine::<Thing>::default();
+    assert_eq!(machine.ended(End::Refused), Pause::None);
+    assert_eq!(machine.request(), Request::List { continue_token: None });
+    machine.page(page(&["a"], "5", None)).expect("a snapshot");
+    machine.ended(End::Expired);
+    assert_eq!(machine.request(), Request::List { continue_token: None });
 }
 
 #[test]
@@ -136,6 +138,69 @@ fn a_watch_that_keeps_closing_without_an_event_is_backed_off() {
 }
 
 #[test]
+fn a_repeated_bookmark_is_no_progress() {
+    let mut machine = watching("5");
+    for failures in 1..CLOSES_BELIEVED {
+        machine.event(bookmark("5", false)).expect("goes on");
+        let pause = machine.ended(End::Closed);
+        assert_eq!(pause == Pause::None, failures == 1, "{pause:?}");
+    }
+}
+
+#[test]
+fn a_watch_that_stays_silent_unreadable_or_empty_lists_again() {
+    for (end, believed) in
+        [(End::Silent, SILENCES_BELIEVED), (End::Garbled, SILENCES_BELIEVED), (End::Closed, CLOSES_BELIEVED)]
+    {
+        let mut machine = watching("5");
+        for _ in 1..believed {
+            machine.ended(end);
+            assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))), "{end:?}");
+        }
+        machine.ended(end);
+        assert_eq!(machine.request(), Request::List { continue_token: None }, "{end:?}");
+    }
+}
+
+#[test]
+fn an_outage_of_any_length_lists_nothing_again() {
+    let mut machine = watching("5");
+    for _ in 0..50 {
+        machine.ended(End::Failed);
+    }
+    assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))));
+}
+
+#[test]
+fn lists_after_which_the_watch_brings_nothing_are_backed_off() {
+    let mut machine = watching("5");
+    let mut pauses = Vec::new();
+    for at in ["6", "7", "8", "9"] {
+        pauses.push(machine.ended(End::Expired));
+        machine.page(page(&["a"], at, None)).expect("a snapshot");
+    }
+    assert_eq!(pauses, [Pause::None, Pause::Backoff(2), Pause::Backoff(3), Pause::Backoff(4)]);
+    machine.event(bookmark("20", false)).expect("goes on");
+    assert_eq!(machine.ended(End::Expired), Pause::None);
+}
+
+#[test]
+fn a_bookmark_from_before_the_watch_began_shows_a_server_that_went_back() {
+    assert_eq!(watching("50").event(bookmark("9", false)).expect_err("it is behind"), End::Behind);
+}
+
+#[test]
+fn a_version_that_means_another_thing_is_no_point_to_resume_at() {
+    let mut machine = watching("5");
+    for nowhere in ["", "0"] {
+        machine.event(Event::Upsert(thing("a", nowhere))).expect("goes on");
+        assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))));
+        let mut unlisted = Machine { streams_lists: false, ..Machine::default() };
+        assert_eq!(unlisted.page(page(&["a"], nowhere, None)).expect_err("no version"), End::Garbled);
+    }
+}
+
+#[test]
 fn an_expired_version_lists_again_whether_it_comes_as_http_status_or_in_the_stream() {
     let in_stream = watching("5").event(error(410)).expect_err("ends the watch");
     let as_status = End::from(&Error::Status(Status { code: 410, ..Status::default() }));
@@ -165,6 +230,19 @@ fn an_absent_resource_is_probed() {
     assert_eq!(machine.ended(End::Absent), Pause::Probe);
     assert_eq!(machine.ended(End::Absent), Pause::Probe);
     assert_eq!(machine.request(), Request::List { continue_token: None });
+}
+
+#[test]
+fn a_resource_that_stays_absent_has_taken_its_objects_with_it() {
+    let mut machine = watching("5");
+    let mut never_listed = Machine::<Thing>::default();
+    for absences in 1..6 {
+        machine.ended(End::Absent);
+        never_listed.ended(End::Absent);
+        let cleared = matches!(machine.vanished(), Some(Transaction::Clear));
+        assert_eq!(cleared, absences == ABSENCES_BELIEVED, "once");
+        assert!(never_listed.vanished().is_none());
+    }
 }
 
 #[test]
