@@ -47,6 +47,10 @@ struct State<K> {
     driver: Option<Waker>,
 }
 
+/// Nothing is handed out any more.
+#[derive(Debug, PartialEq, Eq)]
+struct Closed;
+
 /// A key in flight. Giving it back without a verdict, as a panicking worker does, counts as a failure.
 #[derive(Debug)]
 pub struct Taken<K: Hash + Eq + Clone> {
@@ -110,17 +114,17 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         Some(Taken { key: Some(key), queue: self.clone() })
     }
 
-    /// Makes keys ready when their time has come, for as long as it is polled. One caller has to.
+    /// Makes keys ready when their time has come, until the queue is closed. One caller has to poll it.
     pub async fn drive(&self) {
         loop {
-            let at = self.lock().core.wake_at();
+            let Ok(at) = self.next_moment() else { return };
             let mut changed = pin!(poll_fn(|context: &mut Context<'_>| {
-                let mut state = self.lock();
-                if state.core.wake_at() != at {
+                if self.next_moment() != Ok(at) {
                     return Poll::Ready(());
                 }
-                state.driver = Some(context.waker().clone());
-                Poll::Pending
+                self.lock().driver = Some(context.waker().clone());
+                // Again, for what has changed in between.
+                if self.next_moment() == Ok(at) { Poll::Pending } else { Poll::Ready(()) }
             }));
             match at.and_then(|at| self.shared.started.checked_add(at)) {
                 None => changed.await,
@@ -138,7 +142,8 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        for waker in std::mem::take(&mut state.takers).into_values() {
+        let wakers = std::mem::take(&mut state.takers).into_values().chain(state.driver.take());
+        for waker in wakers.collect::<Vec<_>>() {
             waker.wake();
         }
     }
@@ -158,24 +163,17 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         self.shared.started.elapsed()
     }
 
+    /// When the next key becomes ready by itself, if one does.
+    fn next_moment(&self) -> Result<Option<Now>, Closed> {
+        let state = self.lock();
+        if state.closed { Err(Closed) } else { Ok(state.core.wake_at()) }
+    }
+
     /// Changes the state, and wakes as many as have something to do because of it.
     fn change<R>(&self, change: impl FnOnce(&mut Core<K>) -> R) {
         let mut state = self.lock();
-        if state.closed {
-            return;
-        }
-        let (ready, wake_at) = (state.core.ready(), state.core.wake_at());
-        change(&mut state.core);
-        for _ in ready..state.core.ready() {
-            let Some((_, waker)) = state.takers.pop_first() else {
-                break;
-            };
-            waker.wake();
-        }
-        if state.core.wake_at() != wake_at
-            && let Some(driver) = state.driver.take()
-        {
-            driver.wake();
+        if !state.closed {
+            state.change(change);
         }
     }
 
@@ -204,12 +202,24 @@ impl<K: Hash + Eq + Clone> Taken<K> {
         let Some(key) = self.key.take() else { return };
         let now = self.queue.now();
         let mut state = self.queue.lock();
-        if state.closed {
-            // Nothing is handed out any more; only the count of keys in flight still matters.
-            state.core.done(now, key, Verdict::Done);
-        } else {
-            drop(state);
-            self.queue.change(|core| core.done(now, key, verdict));
+        // Of a closed queue nothing is handed out any more; only the count of keys in flight still matters.
+        let verdict = if state.closed { Verdict::Done } else { verdict };
+        state.change(|core| core.done(now, key, verdict));
+    }
+}
+
+impl<K: Hash + Eq + Clone> State<K> {
+    fn change<R>(&mut self, change: impl FnOnce(&mut Core<K>) -> R) {
+        let (ready, wake_at) = (self.core.ready(), self.core.wake_at());
+        change(&mut self.core);
+        for _ in ready..self.core.ready() {
+            let Some((_, waker)) = self.takers.pop_first() else { break };
+            waker.wake();
+        }
+        if self.core.wake_at() != wake_at
+            && let Some(driver) = self.driver.take()
+        {
+            driver.wake();
         }
     }
 }

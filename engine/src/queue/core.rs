@@ -244,16 +244,15 @@ impl<K: Hash + Eq + Clone> Core<K> {
         self.counts
     }
 
-    /// Counts a failure, and returns when the next attempt may be made.
+    /// Counts a failure, and returns when the next attempt is to be made. The limit of all keys together delays that attempt
+    /// alone: it is no floor for triggers, or a fleet that failed once would keep each of its keys from being healed.
     fn back_off(&mut self, now: Now, key: &K) -> Now {
         self.counts.retries += 1;
         let granted = self.limits.overall.reserve(now);
-        let Some(item) = self.items.get_mut(key) else {
-            return granted;
-        };
+        let Some(item) = self.items.get_mut(key) else { return granted };
         item.failures = item.failures.saturating_add(1);
-        item.backoff_until = granted.max(now.saturating_add(self.limits.per_key.delay(item.failures)));
-        item.backoff_until
+        item.backoff_until = now.saturating_add(self.limits.per_key.delay(item.failures));
+        granted.max(item.backoff_until)
     }
 
     /// Puts `key`, which is not ready, under a new ticket for `at`.

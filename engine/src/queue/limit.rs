@@ -44,7 +44,7 @@ mod tests {
     fn a_burst_is_granted_at_once_and_the_rest_at_the_rate() {
         let mut bucket = Bucket::new(10, 3);
         let now = Duration::from_secs(100);
-        let waits: Vec<u128> = (0..5).map(|_| (bucket.reserve(now) - now).as_millis()).collect();
+        let waits: Vec<u128> = (0..5).map(|_| bucket.reserve(now).saturating_sub(now).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 100, 200]);
     }
 
@@ -53,7 +53,7 @@ mod tests {
         let mut bucket = Bucket::new(10, 2);
         let later = Duration::from_secs(1000);
         bucket.reserve(Duration::ZERO);
-        let waits: Vec<u128> = (0..3).map(|_| (bucket.reserve(later) - later).as_millis()).collect();
+        let waits: Vec<u128> = (0..3).map(|_| bucket.reserve(later).saturating_sub(later).as_millis()).collect();
         assert_eq!(waits, [0, 0, 100]);
     }
 }

@@ -94,6 +94,19 @@ async fn closing_ends_every_wait_and_hands_out_nothing_more() {
     assert_eq!(queue.depth().in_flight, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn closing_ends_the_driver_even_while_a_key_waits_for_its_time() {
+    let queue = queue();
+    queue.add_after("never", MILLI * 100);
+    let driver = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.drive().await }
+    });
+    tokio::task::yield_now().await;
+    queue.close();
+    tokio::time::timeout(MILLI, driver).await.expect("it ends at once").expect("no panic");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -140,6 +140,22 @@ fn retries_of_all_keys_together_keep_to_the_overall_limit() {
 }
 
 #[test]
+fn the_overall_limit_is_no_floor_for_triggers() {
+    let limits = Limits { per_key: Schedule::new(SECOND, SECOND * 60), overall: Bucket::new(1, 1) };
+    let mut core = Core::new(limits);
+    for key in 0..100 {
+        core.add(at(0), key, Urgency::Normal);
+    }
+    while let Some(key) = core.take() {
+        core.done(at(0), key, Verdict::Failed);
+    }
+    core.add(at(0), 99, Urgency::Normal);
+    assert_eq!(core.wake_at(), Some(at(1)), "its own backoff holds");
+    core.add(at(1), 98, Urgency::Normal);
+    assert_eq!(core.take(), Some(98), "and no longer than that");
+}
+
+#[test]
 #[should_panic(expected = "given back by the one who holds it")]
 fn a_key_that_is_not_in_flight_cannot_be_given_back() {
     let mut core = core();
