@@ -6,8 +6,8 @@ mod decode;
 mod error;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt, Collected, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -202,11 +202,22 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        let code: StatusCode = response.status();
-        let body = response.into_body().collect().await.map_err(Error::Transport)?.to_bytes();
-        Err(Error::Status(Status::from_body(code.as_u16(), &body)))
+        let (head, body) = response.into_parts();
+        // What can't be read of a refusal says no more than its code does.
+        let body = Limited::new(body, LONGEST_REFUSAL).collect().await.map(Collected::to_bytes).unwrap_or_default();
+        let mut status = Status::from_body(head.status.as_u16(), &body);
+        // Priority and fairness answers in plain text, and says how long to wait in the header alone.
+        if status.details.retry_after_seconds == 0 {
+            let asked = head.headers.get(header::RETRY_AFTER).and_then(|asked| asked.to_str().ok()?.parse().ok());
+            status.details.retry_after_seconds = asked.unwrap_or(0);
+        }
+        Err(Error::Status(status))
     }
 }
+
+/// The longest body of a refusal that is read, in bytes: many times what the API server says, and no proxy's page is worth
+/// more.
+const LONGEST_REFUSAL: usize = 1 << 20;
 
 /// An open watch.
 pub struct Watch<T> {

@@ -75,7 +75,8 @@ impl Recorder {
             api_version: Some(T::RESOURCE.api_version()),
             kind: Some(T::RESOURCE.kind.to_owned()),
             name: Some(metadata.name.to_string()),
-            namespace: Some(metadata.namespace.to_string()),
+            // Events about objects without a namespace stand in this one.
+            namespace: Some(if metadata.namespace.is_empty() { "default" } else { &metadata.namespace }.to_owned()),
             uid: Some(metadata.uid.to_string()),
             ..ObjectReference::default()
         };
@@ -103,7 +104,6 @@ async fn send(client: Client, controller: &'static str, instance: String, mut re
         if sent.len() >= REMEMBERED {
             sent.clear();
         }
-        sent.insert(same, Instant::now());
         serial += 1;
         let namespace = filed.regarding.namespace.clone().unwrap_or_default();
         let event = event(filed, controller, &instance, serial);
@@ -115,8 +115,9 @@ async fn send(client: Client, controller: &'static str, instance: String, mut re
             }
         };
         // An event is a courtesy: one that can't be sent, in a terminating namespace say, is not worth a retry.
-        if let Err(error) = client.create(&EVENTS, &namespace, &body).await {
-            debug!(error = chain(&error), "event can't be sent");
+        match client.create(&EVENTS, &namespace, &body).await {
+            Ok(()) => drop(sent.insert(same, Instant::now())),
+            Err(error) => debug!(error = chain(&error), "event can't be sent"),
         }
     }
 }
@@ -125,7 +126,9 @@ fn event(filed: Filed, controller: &str, instance: &str, serial: u64) -> Event {
     // Unique as client-go's: the object's name, the moment, and here a serial, since a moment can be shared. The name is cut
     // so that the whole stays below the limit of 253.
     let name = filed.regarding.name.clone().unwrap_or_default();
-    let name = format!("{}.{:x}{serial:x}", &name[..name.len().min(200)], filed.at.as_nanosecond());
+    let short: String = name.chars().take_while(char::is_ascii).take(200).collect();
+    let short = short.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
+    let name = format!("{short}.{:x}{serial:x}", filed.at.as_nanosecond());
     Event {
         metadata: ObjectMeta {
             name: Some(name),

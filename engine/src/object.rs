@@ -143,10 +143,13 @@ pub struct Metadata {
     /// Set once deletion was asked for (RFC 3339).
     pub deletion_timestamp: Option<Box<str>>,
     /// What has to happen before a deletion completes.
+    #[serde(deserialize_with = "or_default")]
     pub finalizers: Vec<Box<str>>,
     /// Whose child it is.
+    #[serde(deserialize_with = "or_default")]
     pub owner_references: Vec<OwnerReference>,
     /// Labels.
+    #[serde(deserialize_with = "or_default")]
     pub labels: Map,
     /// Annotations, without what `kubectl apply` keeps there: it repeats the whole object.
     #[serde(deserialize_with = "annotations")]
@@ -170,8 +173,13 @@ impl Metadata {
     }
 }
 
+/// Takes `null` for nothing, as servers other than Kubernetes' own may write it.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
-    let mut annotations: Map = Option::deserialize(deserializer)?.unwrap_or_default();
+    let mut annotations: Map = or_default(deserializer)?;
     annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     Ok(annotations)
 }

@@ -18,7 +18,7 @@ fn request(method: &str, uri: &str, body: &'static str) -> Request {
         .uri(uri)
         .header("content-type", "application/json")
         .body(Bytes::from_static(body.as_bytes()))
-        .unwrap()
+        .expect("a request")
 }
 
 /// Reads a watch until it has said `wanted`.
@@ -26,14 +26,14 @@ async fn hear(frames: &mut Body, wanted: &str) {
     let mut heard = String::new();
     while !heard.contains(wanted) {
         let frame = tokio::time::timeout(PATIENCE, frames.frame()).await.expect("nothing is said");
-        let data = frame.expect("the watch ended").unwrap().into_data().unwrap();
-        heard.push_str(str::from_utf8(&data).unwrap());
+        let data = frame.expect("the watch goes on").expect("a frame").into_data().expect("data");
+        heard.push_str(str::from_utf8(&data).expect("UTF-8"));
     }
 }
 
 async fn watch(service: &mut Service) -> Body {
     let watch = request("GET", "/api/v1/namespaces?watch=1", "");
-    service.call(watch).await.unwrap().into_body()
+    service.call(watch).await.expect("an answer").into_body()
 }
 
 #[tokio::test(flavor = "multi_thread")]

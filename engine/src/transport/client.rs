@@ -1,5 +1,6 @@
 //! Where requests meet sockets: HTTP/2 where the server speaks it, HTTP/1.1 where not, over TLS or plain.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use http::Uri;
 use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
+use super::deadline::is_watch;
 use super::error::Cause;
 use super::{Error, Limits, Request, Response, tls};
 use crate::config::Config;
@@ -29,10 +31,27 @@ const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 /// Connections over HTTP/1.1 that are kept for later: as many as workers may well be waiting at once.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// The innermost layer.
+/// Watches on one connection. An API server allows 100 requests at a time on one (`--http2-max-streams-per-connection`),
+/// and a connection that is full makes the next request wait for a watch to end.
+const WATCHES: usize = 50;
+
+/// The innermost layer. Watches have connections of their own, so that they never take the place of a write.
 #[derive(Clone)]
 pub(super) struct Client {
-    inner: legacy::Client<Connector, Full<Bytes>>,
+    others: Pool,
+    watches: Arc<Mutex<Vec<Watches>>>,
+    limits: Limits,
+    connector: Connector,
+}
+
+/// Keeps one connection to a server that speaks HTTP/2.
+type Pool = legacy::Client<Connector, Full<Bytes>>;
+
+/// A connection for watches.
+struct Watches {
+    pool: Pool,
+    /// Held by each open watch beside this.
+    open: Arc<()>,
 }
 
 /// Opens a connection, TLS included, within a time.
@@ -45,17 +64,53 @@ struct Connector {
 impl Client {
     pub(super) fn new(config: &Config, limits: Limits) -> Result<Self, Error> {
         let connector = Connector { inner: https(config, limits)?, limit: limits.connect };
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_keep_alive_interval(limits.ping)
-            .http2_keep_alive_timeout(limits.pong)
-            .http2_keep_alive_while_idle(true)
-            .build(connector);
-        Ok(Self { inner })
+        Ok(Self { others: pool(&connector, limits), watches: Arc::default(), limits, connector })
+    }
+
+    /// A connection with room for one more watch, and what to hold while it is open.
+    fn for_watch(&self) -> (Pool, Arc<()>) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        // This one's own count is 1.
+        if let Some(free) = watches.iter().find(|watches| Arc::strong_count(&watches.open) <= WATCHES) {
+            return (free.pool.clone(), free.open.clone());
+        }
+        let fresh = Watches { pool: pool(&self.connector, self.limits), open: Arc::default() };
+        let free = (fresh.pool.clone(), fresh.open.clone());
+        watches.push(fresh);
+        free
+    }
+}
+
+fn pool(connector: &Connector, limits: Limits) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(limits.ping)
+        .http2_keep_alive_timeout(limits.pong)
+        .http2_keep_alive_while_idle(true)
+        .build(connector.clone())
+}
+
+/// Leaves the connection of a request that is given up before its response begins: a server that answers pings and no
+/// requests would be kept for ever otherwise. What else is under way on it goes on.
+struct Unanswered(Option<CaptureConnection>);
+
+impl Unanswered {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(captured) = &self.0
+            && let Some(connection) = captured.connection_metadata().as_ref()
+        {
+            connection.poison();
+        }
     }
 }
 
@@ -69,12 +124,21 @@ impl tower::Service<Request> for Client {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let response = self.inner.request(request.map(Full::new));
+        let (pool, open) = if is_watch(&request) { self.for_watch() } else { (self.others.clone(), Arc::default()) };
+        let mut request = request.map(Full::new);
+        let unanswered = Unanswered(Some(capture_connection(&mut request)));
         Box::pin(async move {
-            let response = response.await.map_err(|error| {
+            let response = pool.request(request).await;
+            unanswered.answered();
+            let response = response.map_err(|error| {
                 if error.is_connect() { Error::Connect(error.into()) } else { Error::Lost(error.into()) }
             })?;
-            Ok(response.map(|body| body.map_err(|error| Error::Cut(error.into())).boxed_unsync()))
+            let cut = move |error: hyper::Error| {
+                // Lives as long as the body does.
+                let _: &Arc<()> = &open;
+                Error::Cut(error.into())
+            };
+            Ok(response.map(|body| body.map_err(cut).boxed_unsync()))
         })
     }
 }

@@ -45,7 +45,8 @@ impl<S: Inner> tower::Service<Request> for Deadline<S> {
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = tokio::time::timeout(head, response).await.map_err(|_| Error::Late(head))??;
-            if watch {
+            // The body of a refusal ends, or should.
+            if watch && response.status().is_success() {
                 return Ok(response);
             }
             let end = Box::pin(tokio::time::sleep_until(started + whole));
@@ -83,7 +84,7 @@ impl http_body::Body for Bounded {
 }
 
 /// Returns true if the response goes on until somebody ends it.
-fn is_watch(request: &Request) -> bool {
+pub(super) fn is_watch(request: &Request) -> bool {
     let query = request.uri().query().unwrap_or_default();
     query.split('&').any(|parameter| matches!(parameter, "watch=1" | "watch=true"))
 }

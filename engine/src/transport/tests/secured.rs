@@ -4,15 +4,17 @@ use std::convert::Infallible;
 
 use futures_util::stream;
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{Authority, Certified, self_signed, server, strict};
-use super::server::{secure, silenced};
+use super::server::{scripted, secure, silenced, text};
 use super::*;
 use crate::config::Identity;
 
@@ -146,12 +148,12 @@ async fn a_line_that_goes_silent_under_a_watch_is_noticed_and_a_quiet_one_is_kep
     frames.frame().await.unwrap().unwrap();
 
     // Nothing is sent, but pings are answered.
-    let quiet = tokio::time::timeout(noticeable * 2, frames.frame()).await;
+    let quiet = timeout(noticeable * 2, frames.frame()).await;
     assert!(quiet.is_err(), "a quiet watch was ended: {quiet:?}");
 
     silence.send_replace(true);
     let started = Instant::now();
-    let noticed = tokio::time::timeout(SOON, frames.frame()).await.expect("never noticed");
+    let noticed = timeout(SOON, frames.frame()).await.expect("never noticed");
     let error = noticed.unwrap().unwrap_err();
     assert!(error.is_lost(), "{}", chain(&error));
     assert!(started.elapsed() < noticeable * 2, "{:?}", started.elapsed());
@@ -162,4 +164,67 @@ fn silence_is_noticed_within_twenty_seconds() {
     let limits = Limits::default();
     let promised = Duration::from_secs(20);
     assert!(limits.ping + limits.pong < promised && limits.connect < promised);
+}
+
+/// A server that speaks HTTP/2, and answers with what `handler` makes of a request on the n-th connection.
+async fn http2_server<F>(
+    authority: &Authority,
+    streams: u32,
+    handler: impl Fn(usize, http::Request<hyper::body::Incoming>) -> F + Clone + Send + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = http::Response<UnsyncBoxBody<Bytes, Infallible>>> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(server(&authority.certify("127.0.0.1"), &["h2"])));
+    scripted(move |number, socket| {
+        let (acceptor, handler) = (acceptor.clone(), handler.clone());
+        async move {
+            let Ok(stream) = acceptor.accept(socket).await else { return };
+            let service = service_fn(move |request| {
+                let answer = handler(number, request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let mut connection = http2::Builder::new(TokioExecutor::new());
+            let _ = connection.max_concurrent_streams(streams).serve_connection(TokioIo::new(stream), service).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn any_number_of_watches_leaves_room_for_a_write() {
+    let authority = Authority::new("us");
+    let address = http2_server(&authority, 100, |_, request| async move {
+        let body = if request.uri().query().is_some_and(|query| query.contains("watch=1")) {
+            StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>()).boxed_unsync()
+        } else {
+            Full::new(Bytes::from_static(b"ok")).boxed_unsync()
+        };
+        http::Response::new(body)
+    })
+    .await;
+    let service = connect(&trusting(address, &authority.pem())).unwrap();
+    let mut open = Vec::new();
+    for number in 0..130 {
+        let path = format!("/{number}?watch=1");
+        open.push(timeout(SOON, get(&mut service.clone(), &path)).await.expect("room for a watch").unwrap());
+    }
+    let write = timeout(SOON, service.clone().call(request("PATCH", "/x"))).await;
+    write.expect("room for a write").unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_answers_pings_and_no_requests_is_left() {
+    let authority = Authority::new("us");
+    let address = http2_server(&authority, 100, |connection, _| async move {
+        if connection == 0 {
+            std::future::pending::<()>().await;
+        }
+        text("ok").map(BodyExt::boxed_unsync)
+    })
+    .await;
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
+    let service = stack(&trusting(address, &authority.pem()), Options::default(), limits).unwrap();
+    assert!(get(&mut service.clone(), "/x").await.unwrap_err().is_timeout());
+    get(&mut service.clone(), "/x").await.expect("the next connection answers");
 }
