@@ -205,13 +205,9 @@ pub(crate) mod tests {
 
     use super::*;
 
-    fn service(metadata: &Value) -> Option<Entry<Service>> {
-        let service = json!({"metadata": metadata, "spec": {}}).to_string();
-        Some(Entry::Valid(Arc::new(serde_json::from_str(&service).unwrap())))
-    }
-
     fn found(metadata: &Value) -> Found<Service> {
-        find(service(metadata), &Uid("mine".into()))
+        let service = json!({"metadata": metadata, "spec": {}}).to_string();
+        find(Some(Entry::Valid(Arc::new(serde_json::from_str(&service).unwrap()))), &Uid("mine".into()))
     }
 
     fn owner(uid: &str, controller: bool) -> Value {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use engine::api::Entry;
 use engine::transport::{Request, Response, Service};
 use engine::watch::Transaction;
 use engine::{events, store};
@@ -108,7 +109,7 @@ async fn a_conflict_that_the_cache_has_caught_up_with_is_no_failure() {
     let observed = world.writer.caches.observe(&world.application.metadata.key(), &world.application.metadata.uid);
     let service = plan(&world.application, &observed).service;
     let entry = serde_json::from_str(&live("7").to_string()).unwrap();
-    world.services.commit(Transaction::Upsert(engine::api::Entry::Valid(Arc::new(entry))));
+    world.services.commit(Transaction::Upsert(Entry::Valid(Arc::new(entry))));
     let applied = world.writer.child(&world.application, &world.writer.caches.services, service).await;
     assert_eq!(applied.unwrap(), Applied::Outdated);
 }

@@ -117,8 +117,9 @@ fn a_changed_wish_updates_exactly_what_was_seen() {
 
 #[test]
 fn an_edited_child_is_put_back_and_the_edit_is_named() {
+    type Edit = fn(&mut Value);
     let application = application(&json!({}));
-    let edits: [(&str, fn(&mut Value)); 5] = [
+    let edits: [(&str, Edit); 5] = [
         ("spec.replicas", |child| child["spec"]["replicas"] = json!(5)),
         ("metadata.labels[app]", |child| child["metadata"]["labels"]["app"] = json!("other")),
         ("metadata.ownerReferences", |child| child["metadata"]["ownerReferences"] = json!([])),

@@ -19,6 +19,8 @@ struct Leash {
 pub(super) fn spawn(command: &mut Command) -> Child {
     static LEASH: OnceLock<Leash> = OnceLock::new();
     let leash = LEASH.get_or_init(|| {
+        // Nobody waits for it: it outlives this process by a moment, and that is what it is for.
+        #[allow(clippy::zombie_processes)]
         let mut leader = Command::new("/bin/sh")
             .args(["-c", SCRIPT])
             .process_group(0)
