@@ -114,9 +114,9 @@ ci: ## all that has to hold: format, lints, documentation, tests, benches that b
 	if ! cargo deny --version >/dev/null 2>&1; then
 		left_out+=('cargo deny, which checks licences, sources and advisories: it is not installed')
 	else
-		step cargo deny --locked check bans licenses sources
+		step cargo deny --locked check --hide-inclusion-graph bans licenses sources
 		if cargo deny --locked fetch db; then
-			step cargo deny --locked check --disable-fetch advisories
+			step cargo deny --locked --offline check advisories
 		else
 			left_out+=('cargo deny check advisories: their database is out of reach')
 		fi
