@@ -236,7 +236,8 @@ async fn work(
 ) {
     while let Some(taken) = queue.take().await {
         let key = taken.key().clone();
-        let span = info_span!("reconcile", controller = name, namespace = &*key.namespace, name = &*key.name);
+        // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
+        let span = info_span!("reconcile", controller = name, namespace = &*key.namespace, object = &*key.name);
         let started = Instant::now();
         // Inside of a block of its own, so that a panic before the first await is caught as well.
         let reconcile = AssertUnwindSafe(async { reconciler.reconcile(&key).await }).catch_unwind();
