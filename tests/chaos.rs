@@ -2,19 +2,23 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use cluster::{Component, Options};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Children, Operator, Request, Space, World, faults, let_time_pass, path, record, wait_for, wait_until_good,
+    Operator, Request, Space, World, faults, let_time_pass, path, reason, record, wait_for, wait_until_good,
 };
 
 const APPLICATIONS: u64 = 60;
 
-/// Rounds of edits with one kill each.
-const ROUNDS: u64 = 6;
+/// What happens to Applications and children in one round.
+const EDITS: u64 = 40;
+
+/// The longest from the beginning of a round to its kill: edits are still being made, and being answered.
+const LEAD_MILLIS: u64 = 300;
 
 /// How long a killed component stays away: long enough for every connection to be seen as lost.
 const AWAY: Duration = Duration::from_secs(2);
@@ -22,7 +26,7 @@ const AWAY: Duration = Duration::from_secs(2);
 /// In which an operator that has something to write would have written it.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// A generator of numbers, so that a failure can be had again (SplitMix64).
+/// A generator of numbers (`SplitMix64`), so that a failure can be had again.
 struct Chance(u64);
 
 impl Chance {
@@ -46,9 +50,16 @@ impl Chance {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Operator,
+    ApiServer,
+    Etcd,
+}
+
 #[test]
 fn whatever_is_killed_in_whatever_order_all_converges_and_falls_silent() {
-    let Some(world) = World::start(Options::api_only()) else { return };
+    let Some(world) = World::start(Options::default()) else { return };
     let mut operator = world.operator(&[]);
     let space = world.space("chaos");
     let mut chance = Chance::new();
@@ -57,95 +68,124 @@ fn whatever_is_killed_in_whatever_order_all_converges_and_falls_silent() {
     }
     // Each thing twice, in an order of chance.
     let mut victims = [Victim::Operator, Victim::ApiServer, Victim::Etcd].repeat(2);
-    for _ in 0..ROUNDS {
-        stir(&space, &mut chance);
-        let victim = victims.swap_remove(usize::try_from(chance.below(victims.len() as u64)).unwrap());
-        record("killed", &victim);
-        victim.fall(&world, &mut operator);
+    while !victims.is_empty() {
+        let index = usize::try_from(chance.below(victims.len() as u64)).expect("an index");
+        let victim = victims.swap_remove(index);
+        record("killed", victim);
+        let lead = Duration::from_millis(chance.below(LEAD_MILLIS));
+        let mut edits = Chance(chance.below(u64::MAX));
+        thread::scope(|scope| {
+            scope.spawn(|| stir(&space, &mut edits));
+            let_time_pass(lead);
+            fall(victim, &world, &mut operator);
+        });
     }
-    stir(&space, &mut chance);
+    let back = Instant::now();
     wait_until_good("all to converge", || amiss(&space));
+    record("all converged after the last kill in", back.elapsed());
+    assert!(operator.is_running());
 
-    // No two children of one Application, and nobody else's.
-    assert_eq!(space.list("deployments").len(), space.list("applications").len());
-    assert_eq!(space.list("services").len(), space.list("applications").len());
+    // No two children of one Application, and none of a former one.
+    wait_until_good("one child of each kind for each Application", || {
+        let counts = ["applications", "deployments", "services"].map(|kind| space.list(kind).len() as u64);
+        if counts == [APPLICATIONS; 3] { vec![] } else { vec![format!("{counts:?}")] }
+    });
 
+    // The last events are still being told.
     let_time_pass(QUIET);
     let before = world.requests_of_operator().len();
     let_time_pass(QUIET);
     let after = world.requests_of_operator().split_off(before);
-    let writes: Vec<&Request> = after.iter().filter(|request| !request.is_read()).collect();
-    assert_eq!(writes, Vec::<&Request>::new());
+    let requests: Vec<&Request> = after.iter().filter(|request| request.verb != "watch").collect();
+    assert_eq!(requests, Vec::<&Request>::new());
     // Its end would look for refused requests, and an API server that has just started refuses what its roles, which it has
     // not read yet, allow (seen on 1.37).
     std::mem::forget(space);
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Victim {
-    Operator,
-    ApiServer,
-    Etcd,
+/// The garbage collector learns of deletions by its watches. Where one was cut, and the next shows another object under the
+/// name of the one that is gone, it takes them for one, and never removes the children of the first (seen on 1.37).
+#[test]
+#[ignore = "the operator waits for a garbage collector that will never come"]
+fn children_that_the_garbage_collector_has_forgotten_do_not_block_the_next_application_of_the_name() {
+    let Some(world) = World::start(Options::default()) else { return };
+    let _operator = world.operator(&[]);
+    let space = world.space("forgotten");
+    let spec = json!({"image": "nginx", "replicas": 1, "port": 80});
+    space.application("web", &spec);
+    space.wait_until_ready("web");
+
+    world.cluster.pause(Component::ControllerManager).expect("it can be paused");
+    world.cluster.restart(Component::ApiServer).expect("it comes back");
+    space.delete("applications", "web");
+    space.application("web", &spec);
+    world.cluster.resume(Component::ControllerManager).expect("it goes on");
+
+    space.wait_until_ready("web");
+    std::mem::forget(space);
 }
 
-impl Victim {
-    /// Kills it, and brings it back.
-    fn fall(self, world: &World, operator: &mut Operator) {
-        let component = match self {
-            Self::Operator => {
-                operator.kill();
-                operator.start_again();
-                return;
-            }
-            Self::ApiServer => Component::ApiServer,
-            Self::Etcd => Component::Etcd,
-        };
-        world.cluster.kill(component).expect("it can be killed");
-        let_time_pass(AWAY);
-        world.cluster.restart(component).expect("it comes back");
-    }
+/// Kills it, and brings it back after a while.
+fn fall(victim: Victim, world: &World, operator: &mut Operator) {
+    let component = match victim {
+        Victim::Operator => {
+            operator.kill();
+            let_time_pass(AWAY);
+            operator.start_again();
+            return;
+        }
+        Victim::ApiServer => Component::ApiServer,
+        Victim::Etcd => Component::Etcd,
+    };
+    world.cluster.kill(component).expect("it can be killed");
+    let_time_pass(AWAY);
+    world.cluster.restart(component).expect("it comes back");
 }
 
 fn wish(chance: &mut Chance) -> Value {
     json!({
         "image": format!("nginx:1.{}", chance.below(5)),
-        "replicas": chance.below(4),
+        "replicas": chance.below(3),
         "port": 8000 + chance.below(3),
     })
 }
 
-/// Changes wishes, edits children, deletes children.
+/// Changes wishes, edits and deletes children.
 fn stir(space: &Space<'_>, chance: &mut Chance) {
-    for _ in 0..APPLICATIONS / 2 {
+    for _ in 0..EDITS {
         let app = format!("app-{}", chance.below(APPLICATIONS));
-        let (resource, name, change) = match chance.below(4) {
-            0 => ("applications", app, Some(json!({"spec": wish(chance)}))),
-            1 => ("deployments", format!("{app}-deployment"), Some(json!({"spec": {"replicas": 9}}))),
-            2 => {
+        let (deployment, service) = (format!("{app}-deployment"), format!("{app}-service"));
+        match chance.below(5) {
+            0 | 1 => persist(space, "PATCH", "applications", &app, &json!({"spec": wish(chance)})),
+            2 => persist(space, "PATCH", "deployments", &deployment, &json!({"spec": {"replicas": 5}})),
+            3 => {
                 let ports = json!([{"name": "http", "port": 9999, "protocol": "TCP", "targetPort": 1}]);
-                ("services", format!("{app}-service"), Some(json!({"spec": {"ports": ports}})))
+                persist(space, "PATCH", "services", &service, &json!({"spec": {"ports": ports}}));
             }
-            _ => ("deployments", format!("{app}-deployment"), None),
-        };
-        let path = format!("{}/{name}", path(resource, &space.name));
-        let api = &space.world.api;
-        // 404: it is about to be created again; 409: the operator was quicker.
-        wait_for("the API server to take a change", || {
-            let (code, _) = match &change {
-                Some(change) => api.ask("PATCH", &path, change),
-                None => api.ask("DELETE", &path, &Value::Null),
-            };
-            matches!(code, 200 | 202 | 404 | 409).then_some(())
-        });
+            _ => persist(space, "DELETE", "deployments", &deployment, &json!({"propagationPolicy": "Background"})),
+        }
     }
 }
 
+/// Sends a request until the API server has taken it, or what it is about is not there.
+fn persist(space: &Space<'_>, method: &str, resource: &str, name: &str, body: &Value) {
+    let path = format!("{}/{name}", path(resource, &space.name));
+    wait_for("the API server to take a change", || {
+        let (code, _) = space.world.api.try_ask(method, &path, body)?;
+        matches!(code, 200 | 202 | 404 | 409).then_some(())
+    });
+}
+
+/// What is not as it should be; of many faults the first few.
 fn amiss(space: &Space<'_>) -> Vec<String> {
-    let applications = space.list("applications");
-    let faults = applications.iter().flat_map(|application| {
+    let faults = space.list("applications").into_iter().flat_map(|application| {
         let name = application["metadata"]["name"].as_str().unwrap_or_default();
-        let children: Children = space.children(name);
-        faults(application, &children)
+        let mut found = faults(&application, &space.children(name));
+        let is_told = application["status"]["observedGeneration"] == application["metadata"]["generation"];
+        if !is_told || reason(&application, "Ready").0 != "True" {
+            found.push(format!("not ready: {}", application["status"]));
+        }
+        found.into_iter().map(|fault| format!("{name}: {fault}")).collect::<Vec<_>>()
     });
     faults.take(3).collect()
 }

@@ -230,5 +230,5 @@ fn refused(space: &Space<'_>, name: &str, spec: &Value) -> String {
     });
     let (code, said) = space.world.api.ask("POST", &support::path("applications", &space.name), &application);
     assert_eq!(code, 422, "{said}");
-    said["message"].as_str().unwrap().to_owned()
+    said["message"].as_str().expect("a message").to_owned()
 }

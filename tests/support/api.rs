@@ -70,8 +70,13 @@ impl Api {
     /// Sends a request, and returns the code and the body of the answer. A PATCH is a merge patch.
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.try_ask(method, path, body).expect("an answer of kubectl proxy")
+    }
+
+    /// Sends a request that may not be answered, as the API server may be dead.
+    pub(crate) fn try_ask(&self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
-        self.send(method, path, kind, body).expect("an answer of kubectl proxy")
+        self.send(method, path, kind, body).ok()
     }
 
     /// Sends a server-side apply.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{OPERATOR, World, wait_for};
@@ -17,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) code: u64,
+    /// When it came.
+    pub(crate) at: Timestamp,
 }
 
 impl Request {
@@ -31,6 +34,7 @@ impl Request {
             namespace: text("/objectRef/namespace"),
             name: text("/objectRef/name"),
             code: line.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
+            at: text("/requestReceivedTimestamp").parse().ok()?,
         })
     }
 

@@ -32,6 +32,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Short against what is measured.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Objects of a kind that are shown of a test that failed.
+const SHOWN: usize = 10;
+
 /// The former operator's finalizer.
 pub(crate) const FORMER_FINALIZER: &str = "minetto.dev/application_controller_finalizer";
 
@@ -303,7 +306,7 @@ impl Drop for Space<'_> {
         }
         eprintln!("--- namespace {}", self.name);
         for resource in ["applications", "deployments", "services"] {
-            for mut object in self.list(resource) {
+            for mut object in self.list(resource).into_iter().take(SHOWN) {
                 object["metadata"]["managedFields"] = Value::Null;
                 eprintln!("{resource}: {object}");
             }
