@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::application::{Application, ApplicationStatus};
 use crate::observe::{Caches, Child, child_key};
-use crate::plan::{Cause, FORMER_FINALIZER, Plan, Write, compare, ports};
+use crate::plan::{Cause, FORMER_FINALIZER, Finalizers, Plan, Write, compare, ports};
 
 /// What became of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +45,8 @@ pub enum Error {
         /// What went wrong.
         source: api::Error,
     },
-    /// What was written is not what is stored: another writer, a webhook say, changes it back each time.
-    #[error("{child} was written, but {path} is not as wished: another writer changes it at once")]
+    /// What was written is not what is stored: an admission webhook or policy changes it.
+    #[error("{child} was written, but {path} is not as wished: a webhook or policy changes it")]
     Contested {
         /// Kind and name of the child.
         child: String,
@@ -109,9 +109,13 @@ impl Writer {
         self.merge(application, Some(Subresource::Status), body).await
     }
 
-    async fn finalizers(&self, application: &Application, kept: Option<Vec<String>>) -> Result<Applied, Error> {
-        let Some(kept) = kept else { return Ok(Applied::Done) };
-        let applied = self.merge(application, None, json!({"metadata": {"finalizers": kept}})).await?;
+    async fn finalizers(&self, application: &Application, wish: Option<Finalizers>) -> Result<Applied, Error> {
+        let Some(Finalizers { kept, mends_replicas }) = wish else { return Ok(Applied::Done) };
+        let mut body = json!({"metadata": {"finalizers": kept}});
+        if mends_replicas {
+            body["spec"]["replicas"] = json!(0);
+        }
+        let applied = self.merge(application, None, body).await?;
         info!(finalizer = FORMER_FINALIZER, "removed the former operator's finalizer");
         Ok(applied)
     }
@@ -140,9 +144,12 @@ impl Writer {
         cache: &Reader<C>,
         write: Option<Write>,
     ) -> Result<Applied, Error> {
-        let Some(Write { cause, body, precondition }) = write else {
+        let Some(Write { cause, body, precondition, claims }) = write else {
             return Ok(Applied::Done);
         };
+        if claims && !self.is_current(application).await? {
+            return Ok(Applied::Outdated);
+        }
         let key = child_key::<C>(&application.metadata.key());
         let mut answer = self.client.apply::<C>(&key, body.clone(), &precondition).await;
         // Ports that other writers own survive an apply, or make the server refuse it.
@@ -164,6 +171,15 @@ impl Writer {
         Ok(Applied::Done)
     }
 
+    /// Returns true if the server has this life of the Application, and it is not being deleted.
+    async fn is_current(&self, application: &Application) -> Result<bool, Error> {
+        let key = application.metadata.key();
+        let live = self.client.get::<Application>(&key).await.map_err(|error| failure::<Application>(&key, error))?;
+        let Some(live) = live else { return Ok(false) };
+        let live = self.caches.applications.remember(live);
+        Ok(live.metadata.uid == application.metadata.uid && !live.metadata.is_terminating())
+    }
+
     /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what
     /// that apply is to assume, or `None` if no port is owned by anybody else.
     async fn take_over<C: Child>(
@@ -175,6 +191,7 @@ impl Writer {
         #[derive(Deserialize)]
         struct Owned {
             metadata: OwnedMetadata,
+            spec: Value,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -184,15 +201,16 @@ impl Writer {
             #[serde(default)]
             managed_fields: Vec<Value>,
         }
-        let Some(Owned { metadata: live }) = self.client.get_as::<Owned>(&C::RESOURCE, key).await? else {
+        let Some(Owned { metadata: live, spec }) = self.client.get_as::<Owned>(&C::RESOURCE, key).await? else {
             return Ok(None);
         };
+        let object = json!({"spec": spec});
         // Another life of the name is for a new plan to judge.
-        if matches!(planned, Precondition::Unchanged { uid, .. } if *uid != live.uid) {
+        if matches!(planned, Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid } if *uid != live.uid) {
             return Ok(None);
         }
         let manager = self.client.field_manager();
-        let Some(managed_fields) = ports::take_over(&live.managed_fields, wish, manager) else {
+        let Some(managed_fields) = ports::take_over(&live.managed_fields, &object, wish, manager) else {
             return Ok(None);
         };
         let body = json!({"metadata": {"resourceVersion": live.resource_version, "managedFields": managed_fields}});

@@ -7,6 +7,7 @@ pub mod manifests; // what a cluster needs to run the operator
 pub mod args; // what the process was told
 pub mod observe; // caches -> what there is of one Application
 pub mod trigger; // pure: a child's change -> the Application it concerns
+pub mod contest; // pure: another writer that never gives up
 pub mod plan; // pure: wish and what there is -> the writes that are missing
 pub mod apply; // the writes, carried out
 pub mod status; // pure: what there is -> what the user is told

@@ -191,7 +191,7 @@ fn find<C: Child>(entry: Option<Entry<C>>, uid: &Uid) -> Found<C> {
         owner.refers_to(&Application::RESOURCE) && C::name(&owner.name) == *metadata.name && owner.uid != *uid
     });
     match metadata.controller() {
-        _ if bequeathed && !owned => Found::Leaving(child),
+        _ if bequeathed && !owned && !marked => Found::Leaving(child),
         Some(other) if other.uid != *uid => Found::Foreign(format!("is controlled by {} {}", other.kind, other.name)),
         _ if !owned && !marked => Found::Foreign("is not owned by this Application".to_owned()),
         _ if metadata.is_terminating() => Found::Leaving(child),

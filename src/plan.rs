@@ -8,7 +8,7 @@ pub mod ports;
 mod service;
 
 use engine::api::Precondition;
-use engine::object::{Metadata, Object};
+use engine::object::Object;
 use serde_json::{Value, json};
 
 use crate::application::Application;
@@ -23,8 +23,8 @@ pub const HASH_ANNOTATION: &str = "minetto.dev/applied-hash";
 /// What is to be done for one Application.
 #[derive(Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The finalizers that the Application is to be left with, if there are too many.
-    pub finalizers: Option<Vec<String>>,
+    /// What is to be done about the Application's finalizers.
+    pub finalizers: Option<Finalizers>,
     /// What to do about the Deployment.
     pub deployment: Option<Write>,
     /// What to do about the Service.
@@ -36,6 +36,43 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// What another writer has changed and the plan changes back; `None` where it does no such thing.
+    pub fn undoes(&self) -> Option<String> {
+        let drift = |kind: &str, write: &Option<Write>| match write.as_ref().map(|write| &write.cause) {
+            Some(Cause::Drift(path)) => Some(format!("{path} of the {kind}")),
+            _ => None,
+        };
+        let finalizer = || self.finalizers.as_ref().map(|_| format!("the finalizer {FORMER_FINALIZER}"));
+        drift("Deployment", &self.deployment).or_else(|| drift("Service", &self.service)).or_else(finalizer)
+    }
+
+    /// The plan without what it only changes back.
+    pub fn without_undoing(self) -> Self {
+        let wish = |write: &Write| !matches!(write.cause, Cause::Drift(_));
+        Self { finalizers: None, deployment: self.deployment.filter(wish), service: self.service.filter(wish) }
+    }
+
+    /// The plan with nothing assumed of a child but that it is the same life: for one whose state changes faster than it can
+    /// be looked at. What is applied is this operator's fields alone, so that no other writer's work is lost.
+    pub fn regardless_of_state(mut self) -> Self {
+        for write in [&mut self.deployment, &mut self.service].into_iter().flatten() {
+            if let Precondition::Unchanged { uid, .. } = &write.precondition {
+                write.precondition = Precondition::SameLife { uid: uid.clone() };
+            }
+        }
+        self
+    }
+}
+
+/// The finalizers that an Application is to be left with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finalizers {
+    /// All but the former operator's.
+    pub kept: Vec<String>,
+    /// Whether fewer than no replicas are wished for, which the former operator's schema let in. The API server refuses every
+    /// write of an object with a `/scale` endpoint that says so, whatever the write is about: it has to go with the finalizer.
+    pub mends_replicas: bool,
 }
 
 /// One child's write.
@@ -47,6 +84,10 @@ pub struct Write {
     pub body: Value,
     /// What the plan assumes about the child.
     pub precondition: Precondition,
+    /// Whether the write makes a child the Application's that is there and is not, so that the Application has to be looked
+    /// at first: one that was deleted in the meantime may have left its children on purpose (`--cascade=orphan`), and the
+    /// garbage collector would remove what is given back to it.
+    pub claims: bool,
 }
 
 /// Why a child is written.
@@ -64,7 +105,7 @@ pub enum Cause {
 
 /// What is missing for `application`.
 pub fn plan(application: &Application, observed: &Observed) -> Plan {
-    let finalizers = remaining_finalizers(&application.metadata);
+    let finalizers = finalizers(application);
     if application.metadata.is_terminating() || application.spec.fault().is_some() {
         return Plan { finalizers, ..Plan::default() };
     }
@@ -80,19 +121,23 @@ pub fn selector(application: &str) -> String {
     format!("{}={application}", deployment::SELECTOR_LABEL)
 }
 
-/// The finalizers without the former operator's; `None` if that one is not among them.
-fn remaining_finalizers(metadata: &Metadata) -> Option<Vec<String>> {
+/// What is to be done about the former operator's finalizer.
+fn finalizers(application: &Application) -> Option<Finalizers> {
+    let metadata = &application.metadata;
     let kept = metadata.finalizers.iter().filter(|finalizer| ***finalizer != *FORMER_FINALIZER);
     let kept: Vec<String> = kept.map(ToString::to_string).collect();
-    (kept.len() < metadata.finalizers.len()).then_some(kept)
+    let mends_replicas = application.spec.replicas < 0;
+    // As long as the user may yet mend it, the number is the user's.
+    let can_go = metadata.is_terminating() || !mends_replicas;
+    (kept.len() < metadata.finalizers.len() && can_go).then_some(Finalizers { kept, mends_replicas })
 }
 
 fn write<C: Child>(application: &Application, mut wish: Value, found: &Found<C>) -> Option<Write> {
     own(application, &mut wish);
     let hash = hash(&wish);
     wish["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
-    let (cause, precondition) = match found {
-        Found::Absent => (Cause::Missing, Precondition::Absent),
+    let (cause, precondition, claims) = match found {
+        Found::Absent => (Cause::Missing, Precondition::Absent, false),
         Found::Own(child) => {
             let metadata = child.metadata();
             let unchanged =
@@ -102,11 +147,12 @@ fn write<C: Child>(application: &Application, mut wish: Value, found: &Found<C>)
                 applied if applied.is_none_or(|applied| **applied != *hash) => Cause::Wish,
                 _ => Cause::Drift(compare::drift(&wish, metadata, child.spec())?),
             };
-            (cause, unchanged)
+            let is_ours = metadata.controller().is_some_and(|owner| owner.uid == application.metadata.uid);
+            (cause, unchanged, !is_ours)
         }
         Found::Leaving(_) | Found::Foreign(_) => return None,
     };
-    Some(Write { cause, body: wish, precondition })
+    Some(Write { cause, body: wish, precondition, claims })
 }
 
 /// Makes `child` the Application's: for the garbage collector, and for [`Caches::observe`](crate::observe::Caches).

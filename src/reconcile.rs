@@ -1,6 +1,7 @@
 //! One Application: observe, plan, apply, tell. On one screen.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use engine::api::Entry;
 use engine::controller::{Failure, Outcome, Reconcile};
@@ -12,32 +13,42 @@ use tracing::{debug, info, warn};
 
 use crate::application::{Application, Reason};
 use crate::apply::{Applied, Error, Writer};
-use crate::plan;
+use crate::contest::Contests;
+use crate::plan::{self, Plan};
 use crate::status::{self, Attempt};
 
-/// How often one call plans anew because something was other than planned. Each time the caches know better, so that a third
-/// time means that somebody else writes as fast: let the queue space that out.
+/// How often one call plans because something was other than planned. Each time the caches know better, so that a third time
+/// means that somebody else writes as fast: then the state of the children is not waited for.
 const PLANS: u32 = 3;
 
 /// Wait for an event that is on its way, if nothing else triggers the key: many times what an event takes.
-const EVENT_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+const EVENT_DELAY: Duration = Duration::from_secs(1);
 
 /// Reconciles Applications.
 pub struct Reconciler {
-    /// Reads caches, and writes to the API server.
-    pub writer: Writer,
+    writer: Writer,
+    contests: Mutex<Contests>,
 }
 
 impl Reconcile for Reconciler {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Failure> {
-        for _ in 0..PLANS {
+        for attempt in 1..=PLANS {
             let application = match self.writer.caches.applications.get(key) {
                 Some(Entry::Valid(application)) => application,
                 // Gone, and its children with it by the garbage collector; or reported as undecodable when it arrived.
                 None | Some(Entry::Invalid(_)) => return Ok(Outcome::Done),
             };
-            let applied = self.bring_about(key, &application).await?;
-            match applied {
+            let observed = self.writer.caches.observe(key, &application.metadata.uid);
+            let mut plan = plan::plan(&application, &observed);
+            if let Some(undone) = plan.undoes()
+                && let Err(wait) = self.may_undo(key)
+            {
+                return self.yield_to_another(key, &application, plan.without_undoing(), &undone, wait).await;
+            }
+            if attempt == PLANS {
+                plan = plan.regardless_of_state();
+            }
+            match self.bring_about(key, &application, plan).await? {
                 Applied::Done => return Ok(Outcome::Done),
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
@@ -48,19 +59,44 @@ impl Reconcile for Reconciler {
 }
 
 impl Reconciler {
-    async fn bring_about(&self, key: &Key, application: &Arc<Application>) -> Result<Applied, Failure> {
-        let observed = self.writer.caches.observe(key, &application.metadata.uid);
-        let result = self.writer.carry_out(application, plan::plan(application, &observed)).await;
+    /// A reconciler that reads caches and writes to the API server through `writer`.
+    pub fn new(writer: Writer) -> Self {
+        Self { writer, contests: Mutex::default() }
+    }
+
+    fn may_undo(&self, key: &Key) -> Result<(), Duration> {
+        // Nothing under the lock can panic.
+        self.contests.lock().unwrap_or_else(PoisonError::into_inner).undo(key, Instant::now())
+    }
+
+    async fn bring_about(&self, key: &Key, application: &Arc<Application>, plan: Plan) -> Result<Applied, Failure> {
+        let result = self.writer.carry_out(application, plan).await;
         let attempt = match &result {
             Ok(Applied::Done) => Attempt::Made,
             Ok(applied) => return Ok(*applied),
             Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
             Err(error) if error.is_unavailable() => return Err(failure(result)),
+            Err(error @ Error::Contested { .. }) => Attempt::Contested(chain(error)),
             Err(error @ Error::Rejected { .. }) => Attempt::Rejected(chain(error)),
             Err(error) => Attempt::Failed(chain(error)),
         };
         let told = self.tell(key, application, &attempt).await;
         if attempt == Attempt::Made { told.map_err(|error| failure(Err(error))) } else { Err(failure(result)) }
+    }
+
+    /// Leaves what another writer changes each time as it is for now, and does the rest.
+    async fn yield_to_another(
+        &self,
+        key: &Key,
+        application: &Arc<Application>,
+        rest: Plan,
+        undone: &str,
+        wait: Duration,
+    ) -> Result<Outcome, Failure> {
+        self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
+        let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
+        self.tell(key, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
+        Ok(Outcome::After(wait))
     }
 
     /// Writes the status, if it has changed.
@@ -69,7 +105,7 @@ impl Reconciler {
         let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
             return Ok(Applied::Done);
         };
-        if current.metadata.is_terminating() || current.metadata.uid != application.metadata.uid {
+        if current.metadata.uid != application.metadata.uid {
             return Ok(Applied::Done);
         }
         let observed = self.writer.caches.observe(key, &current.metadata.uid);

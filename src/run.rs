@@ -111,7 +111,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
     if args.leader_elect {
         warn!("--leader-elect has no effect in this version: run one replica");
     }
-    let reconciler = Reconciler { writer: Writer { client, caches, recorder } };
+    let reconciler = Reconciler::new(Writer { client, caches, recorder });
     let stopped = controller.run(reconciler, args.max_concurrent_reconciles.into(), shutdown).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;

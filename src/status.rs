@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::application::{Application, ApplicationStatus, ConditionType, Reason};
-use crate::observe::{DeploymentStatus, Found, Observed};
+use crate::observe::{DeploymentCondition, DeploymentStatus, Found, Observed};
 use crate::plan::selector;
 
 /// What became of the last attempt to write the children.
@@ -13,6 +13,8 @@ pub enum Attempt {
     Made,
     /// The API server will not have it; this is what it says.
     Rejected(String),
+    /// Another writer changes it back each time; this is what.
+    Contested(String),
     /// It did not work out this time; this is why.
     Failed(String),
 }
@@ -60,19 +62,29 @@ fn judge(application: &Application, observed: &Observed, attempt: &Attempt) -> V
     }
     match attempt {
         Attempt::Rejected(message) => return Verdict::broken(Reason::ApplyRejected, message.clone()),
+        Attempt::Contested(message) => return Verdict::broken(Reason::Contested, message.clone()),
         Attempt::Failed(message) => return Verdict::waiting(Reason::ApplyFailed, message.clone()),
         Attempt::Made => {}
     }
+    if let Some((kind, name)) = leaving(observed) {
+        let message = format!("Waiting until {kind} {name} is deleted, which its finalizers may delay");
+        return Verdict::waiting(Reason::Pending, message);
+    }
+    // Without a ReplicaSet the deployment controller never says that it has seen the wish.
+    if let Some(refused) = observed.deployment.own().and_then(|deployment| refused_replica_set(&deployment.status)) {
+        return Verdict::broken(quota_or(Reason::ReplicaFailure, refused), refused.to_owned());
+    }
     match (observed.deployment.own(), observed.service.own()) {
         (Some(deployment), Some(_)) if deployment.status.observed_generation >= deployment.metadata.generation => {
-            rollout(application.spec.replicas, &deployment.status)
+            rollout(application, &deployment.status)
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
     }
 }
 
 /// How far the rollout is, once the deployment controller has seen the latest wish.
-fn rollout(wished: i32, status: &DeploymentStatus) -> Verdict {
+fn rollout(application: &Application, status: &DeploymentStatus) -> Verdict {
+    let wished = application.spec.replicas;
     let condition = |kind: &str| status.conditions.iter().find(|condition| &*condition.kind == kind);
     let (updated, exist, available) = (status.updated_replicas, status.replicas, status.available_replicas);
     if updated == wished && exist == wished && available == wished {
@@ -82,9 +94,7 @@ fn rollout(wished: i32, status: &DeploymentStatus) -> Verdict {
         };
     }
     if let Some(failure) = condition("ReplicaFailure").filter(|condition| &*condition.status == "True") {
-        let quota = failure.message.contains("exceeded quota");
-        let reason = if quota { Reason::QuotaExceeded } else { Reason::ReplicaFailure };
-        return Verdict::broken(reason, failure.message.to_string());
+        return Verdict::broken(quota_or(Reason::ReplicaFailure, &failure.message), failure.message.to_string());
     }
     let progress = condition("Progressing");
     if let Some(stalled) = progress.filter(|condition| &*condition.reason == "ProgressDeadlineExceeded") {
@@ -97,10 +107,42 @@ fn rollout(wished: i32, status: &DeploymentStatus) -> Verdict {
         return Verdict::waiting(Reason::Scaling, format!("{exist} pods exist, {wished} are wished"));
     }
     let message = format!("{available} of {wished} pods are ready");
-    if progress.is_some_and(|condition| &*condition.reason == "NewReplicaSetAvailable") {
-        return Verdict::broken(Reason::PodsNotReady, message);
+    if progress.is_none_or(|condition| &*condition.reason != "NewReplicaSetAvailable") {
+        return Verdict::waiting(Reason::RollingOut, message);
     }
-    Verdict::waiting(Reason::RollingOut, message)
+    // The rollout is complete, so that pods were lost, or were added by a wish that came since and are on their way.
+    if were_ready(application) {
+        Verdict::broken(Reason::PodsNotReady, message)
+    } else {
+        Verdict::waiting(Reason::Scaling, message)
+    }
+}
+
+/// Returns true if the present wish has been fulfilled before.
+fn were_ready(application: &Application) -> bool {
+    application.status.condition(ConditionType::Ready).is_some_and(|ready| {
+        let fulfilled = ready.status == "True" || ready.reason == Reason::PodsNotReady.as_str();
+        fulfilled && ready.observed_generation == Some(application.metadata.generation)
+    })
+}
+
+/// Why the deployment controller could not even begin, if so.
+fn refused_replica_set(status: &DeploymentStatus) -> Option<&str> {
+    let refused = |condition: &&DeploymentCondition| &*condition.reason == "ReplicaSetCreateError";
+    status.conditions.iter().find(refused).map(|condition| &*condition.message)
+}
+
+fn quota_or(other: Reason, message: &str) -> Reason {
+    if message.contains("exceeded quota") { Reason::QuotaExceeded } else { other }
+}
+
+/// Kind and name of a child that is being deleted.
+fn leaving(observed: &Observed) -> Option<(&'static str, &str)> {
+    match (&observed.deployment, &observed.service) {
+        (Found::Leaving(deployment), _) => Some(("Deployment", &deployment.metadata.name)),
+        (_, Found::Leaving(service)) => Some(("Service", &service.metadata.name)),
+        _ => None,
+    }
 }
 
 impl Verdict {
@@ -136,7 +178,7 @@ fn conditions(application: &Application, verdict: &Verdict, now: &Time) -> Vec<C
     let mut conditions: Vec<Condition> = own
         .into_iter()
         .map(|(kind, holds, reason)| {
-            let message = if reason == Reason::AsExpected { "" } else { &verdict.message };
+            let message = if reason == Reason::AsExpected { String::new() } else { shortened(&verdict.message) };
             let condition = kind.condition(holds.into(), reason, message, generation, now.clone());
             match application.status.condition(kind) {
                 Some(former) if former.status == condition.status => {
@@ -149,6 +191,17 @@ fn conditions(application: &Application, verdict: &Verdict, now: &Time) -> Vec<C
     let foreign = |condition: &&Condition| ConditionType::ALL.iter().all(|kind| kind.as_str() != condition.type_);
     conditions.extend(application.status.conditions.iter().filter(foreign).cloned());
     conditions
+}
+
+/// The longest message in a condition, in characters. The schema allows 32,768; a webhook may say more, and nobody reads as
+/// much three times.
+const LONGEST_MESSAGE: usize = 2_048;
+
+fn shortened(message: &str) -> String {
+    if message.chars().count() <= LONGEST_MESSAGE {
+        return message.to_owned();
+    }
+    message.chars().take(LONGEST_MESSAGE - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

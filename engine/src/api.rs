@@ -40,6 +40,11 @@ pub enum Precondition {
         /// Which state.
         version: ResourceVersion,
     },
+    /// The object is this life of its name, in whatever state.
+    SameLife {
+        /// Which life.
+        uid: Uid,
+    },
 }
 
 /// Where a watch starts.
@@ -151,10 +156,13 @@ impl Client {
         // Seen on 1.37: an apply with a version that no object can have creates where the name is free, and is refused with
         // 409 where it is not. Unlike a POST it makes the field ownership an apply's from the first write on.
         let (uid, version) = match precondition {
-            Precondition::Absent => (None, ResourceVersion::never()),
-            Precondition::Unchanged { uid, version } => (Some(uid), version.clone()),
+            Precondition::Absent => (None, Some(ResourceVersion::never())),
+            Precondition::Unchanged { uid, version } => (Some(uid), Some(version.clone())),
+            Precondition::SameLife { uid } => (Some(uid), None),
         };
-        body["metadata"]["resourceVersion"] = json!(version);
+        if let Some(version) = version {
+            body["metadata"]["resourceVersion"] = json!(version);
+        }
         if let Some(uid) = uid {
             body["metadata"]["uid"] = json!(uid);
         }

@@ -55,10 +55,12 @@ pub enum Reason {
     ReplicaFailure,
     /// An object that belongs to somebody else stands under the name of a child.
     ChildConflict,
-    /// The spec cannot be run; only objects stored before the present schema get here.
+    /// The spec cannot be run; it was stored before the present schema, or holds what a schema can't tell.
     InvalidSpec,
     /// The API server refused to store a child, and will again until something changes.
     ApplyRejected,
+    /// Another writer changes a child back each time; the operator waits longer each time.
+    Contested,
     /// A child could not be written for now; the operator tries again.
     ApplyFailed,
     /// The application is being deleted.
@@ -119,7 +121,7 @@ impl From<bool> for ConditionStatus {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Available,
         Self::ScaledToZero,
         Self::Pending,
@@ -133,6 +135,7 @@ impl Reason {
         Self::ChildConflict,
         Self::InvalidSpec,
         Self::ApplyRejected,
+        Self::Contested,
         Self::ApplyFailed,
         Self::Terminating,
         Self::AsExpected,
@@ -154,6 +157,7 @@ impl Reason {
             Self::ChildConflict => "ChildConflict",
             Self::InvalidSpec => "InvalidSpec",
             Self::ApplyRejected => "ApplyRejected",
+            Self::Contested => "Contested",
             Self::ApplyFailed => "ApplyFailed",
             Self::Terminating => "Terminating",
             Self::AsExpected => "AsExpected",

@@ -31,6 +31,8 @@ pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<Strin
 /// Where `live` first differs from what `wish` says.
 fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
     match (wish, live) {
+        // One value, all of whose labels count: a label too many selects nothing.
+        _ if path == "spec.selector" => (wish != live).then(|| path.to_owned()),
         (Value::Object(wish), Value::Object(live)) => wish.iter().find_map(|(field, wish)| {
             let path = format!("{path}.{field}");
             difference(wish, live.get(field).unwrap_or(&Value::Null), &path)
@@ -52,7 +54,9 @@ fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String>
     });
     differing.or_else(|| {
         let foreign = live.iter().find(|live| is_exact && !wish.iter().any(|wish| same(wish, live)));
-        foreign.map(label)
+        // The API server keeps entries of the same key apart where one of them was there first.
+        let doubled = || live.last().filter(|_| is_exact && live.len() != wish.len());
+        foreign.or_else(doubled).map(label)
     })
 }
 
@@ -110,6 +114,19 @@ mod tests {
         assert_eq!(diff(&wish, &live).as_deref(), Some("spec.ports[9999]"));
         let udp = json!({"ports": [{"port": 80, "protocol": "UDP", "name": "http"}]});
         assert_eq!(diff(&wish, &udp).as_deref(), Some("spec.ports[80]"));
+    }
+
+    #[test]
+    fn a_port_twice_is_drift_and_so_is_a_label_too_many_in_a_selector() {
+        let wish = json!({"ports": [{"containerPort": 80, "protocol": "TCP"}]});
+        let twice = json!({"ports": [{"containerPort": 80, "protocol": "TCP"},
+            {"containerPort": 80, "protocol": "TCP", "hostPort": 8099}]});
+        assert_eq!(
+            difference(&wish, &twice, "spec.template.spec.containers[a]").as_deref(),
+            Some("spec.template.spec.containers[a].ports[80]")
+        );
+        let canary = json!({"selector": {"app": "a", "canary": "x"}});
+        assert_eq!(diff(&json!({"selector": {"app": "a"}}), &canary).as_deref(), Some("spec.selector"));
     }
 
     #[test]

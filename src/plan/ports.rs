@@ -6,8 +6,9 @@
 
 use serde_json::{Map, Value, json};
 
-/// The managedFields in which `manager` owns every port entry that `wish` does not have; `None` if nobody else owns one.
-pub fn take_over(managed_fields: &[Value], wish: &Value, manager: &str) -> Option<Vec<Value>> {
+/// The managedFields in which `manager` owns every port entry of `live` that `wish` does not have; `None` if it owns them
+/// already.
+pub fn take_over(managed_fields: &[Value], live: &Value, wish: &Value, manager: &str) -> Option<Vec<Value>> {
     let mut entries = managed_fields.to_vec();
     let is_own =
         |entry: &Value| entry["manager"] == manager && entry["operation"] == "Apply" && entry["subresource"].is_null();
@@ -22,6 +23,13 @@ pub fn take_over(managed_fields: &[Value], wish: &Value, manager: &str) -> Optio
                 if let Some(fields) = ports.remove(&key) {
                     taken.push((list.path.clone(), key, fields));
                 }
+            }
+        }
+        // Entries that nobody owns, since somebody has wiped the managedFields.
+        let owned = |key: &str| entries.iter().any(|entry| has(&entry["fieldsV1"], &list.path, key));
+        for key in list.keys(live).into_iter().filter(|key| !list.is_wished(key)) {
+            if !owned(&key) && !taken.iter().any(|(path, taken, _)| *path == list.path && *taken == key) {
+                taken.push((list.path.clone(), key, json!({".": {}})));
             }
         }
     }
@@ -50,9 +58,27 @@ struct List {
     wished: Vec<Value>,
     /// The field that holds the port number.
     number: &'static str,
+    /// The name of the container that it belongs to, if any.
+    container: Option<Value>,
 }
 
 impl List {
+    /// The `fieldsV1` keys of its entries in an object.
+    fn keys(&self, object: &Value) -> Vec<String> {
+        let spec = &object["spec"];
+        let containers = spec["template"]["spec"]["containers"].as_array().into_iter().flatten();
+        let ports = match &self.container {
+            None => Some(&spec["ports"]),
+            Some(name) => {
+                containers.into_iter().find(|container| container["name"] == *name).map(|found| &found["ports"])
+            }
+        };
+        let ports = ports.and_then(Value::as_array).into_iter().flatten();
+        ports
+            .map(|port| format!("k:{}", json!({self.number: port[self.number], "protocol": port["protocol"]})))
+            .collect()
+    }
+
     /// Returns true if a `fieldsV1` key is that of a wished entry, or of no entry at all.
     fn is_wished(&self, key: &str) -> bool {
         let Some(Ok(key)) = key.strip_prefix("k:").map(serde_json::from_str::<Value>) else {
@@ -69,7 +95,12 @@ fn lists(wish: &Value) -> Vec<List> {
     let spec = &wish["spec"];
     let mut lists = Vec::new();
     if spec["ports"].is_array() {
-        lists.push(List { path: steps(&["f:spec", "f:ports"]), wished: entries(&spec["ports"]), number: "port" });
+        lists.push(List {
+            path: steps(&["f:spec", "f:ports"]),
+            wished: entries(&spec["ports"]),
+            number: "port",
+            container: None,
+        });
     }
     for container in spec["template"]["spec"]["containers"].as_array().into_iter().flatten() {
         let key = format!("k:{}", json!({"name": container["name"]}));
@@ -77,9 +108,16 @@ fn lists(wish: &Value) -> Vec<List> {
             path: steps(&["f:spec", "f:template", "f:spec", "f:containers", &key, "f:ports"]),
             wished: entries(&container["ports"]),
             number: "containerPort",
+            container: Some(container["name"].clone()),
         });
     }
     lists
+}
+
+/// Returns true if `fields` own the entry `key` of the list at `path`.
+fn has(fields: &Value, path: &[String], key: &str) -> bool {
+    let list = path.iter().try_fold(fields, |fields, step| fields.get(step));
+    list.is_some_and(|list| list.get(key).is_some())
 }
 
 fn at<'a>(fields: &'a mut Value, path: &[String]) -> Option<&'a mut Map<String, Value>> {
@@ -110,7 +148,7 @@ mod tests {
     #[test]
     fn foreign_entries_change_hands_and_wished_ones_stay() {
         let managed = [entry("operator", "Apply", &[80]), entry("kubectl-edit", "Update", &[80, 9999])];
-        let taken = take_over(&managed, &service(80), "operator").unwrap();
+        let taken = take_over(&managed, &Value::Null, &service(80), "operator").unwrap();
         assert_eq!(ports(&taken[0]), [r#"k:{"port":80,"protocol":"TCP"}"#, r#"k:{"port":9999,"protocol":"TCP"}"#]);
         assert_eq!(ports(&taken[1]), [r#"k:{"port":80,"protocol":"TCP"}"#]);
         assert_eq!(taken[1]["fieldsV1"]["f:spec"]["f:type"], json!({}), "other fields stay where they are");
@@ -119,7 +157,7 @@ mod tests {
     #[test]
     fn an_own_update_entry_is_as_foreign_as_any_other() {
         let managed = [entry("operator", "Update", &[9999])];
-        let taken = take_over(&managed, &service(80), "operator").unwrap();
+        let taken = take_over(&managed, &Value::Null, &service(80), "operator").unwrap();
         assert_eq!((taken.len(), &taken[1]["operation"]), (2, &json!("Apply")));
         assert_eq!(ports(&taken[0]).len(), 0);
         assert_eq!(
@@ -129,9 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_nobody_owns_are_claimed() {
+        let live = json!({"spec": {"ports": [{"port": 80, "protocol": "TCP"}, {"port": 9999, "protocol": "TCP"}]}});
+        let taken = take_over(&[], &live, &service(80), "operator").unwrap();
+        assert_eq!(ports(&taken[0]), [r#"k:{"port":9999,"protocol":"TCP"}"#]);
+        let own = [entry("operator", "Apply", &[9999])];
+        assert_eq!(take_over(&own, &live, &service(80), "operator"), None);
+    }
+
+    #[test]
     fn where_nobody_else_owns_a_port_nothing_is_to_be_done() {
         let managed = [entry("operator", "Apply", &[80, 9999]), entry("other", "Update", &[80])];
-        assert_eq!(take_over(&managed, &service(80), "operator"), None);
+        assert_eq!(take_over(&managed, &Value::Null, &service(80), "operator"), None);
     }
 
     #[test]
@@ -143,7 +190,7 @@ mod tests {
             r#"k:{"name":"mesh"}"#: {"f:ports": {r#"k:{"containerPort":15001,"protocol":"TCP"}"#: {}}},
         }}}}});
         let managed = [json!({"manager": "main", "operation": "Update", "fieldsV1": fields})];
-        let taken = take_over(&managed, &wish, "operator").unwrap();
+        let taken = take_over(&managed, &Value::Null, &wish, "operator").unwrap();
         let containers = |entry: &Value| entry["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"].clone();
         assert_eq!(containers(&taken[0])[r#"k:{"name":"web"}"#]["f:ports"], json!({}));
         assert!(containers(&taken[0])[r#"k:{"name":"mesh"}"#]["f:ports"].as_object().unwrap().len() == 1);

@@ -167,7 +167,7 @@ fn deletion_creates_nothing_and_drops_the_former_finalizer_alone() {
     application.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
     application.metadata.finalizers = vec!["other/finalizer".into(), FORMER_FINALIZER.into()];
     let plan = plan(&application, &NOTHING);
-    assert_eq!(plan.finalizers.as_deref(), Some(&["other/finalizer".to_owned()][..]));
+    assert_eq!(plan.finalizers.map(|finalizers| finalizers.kept), Some(vec!["other/finalizer".to_owned()]));
     assert_eq!((plan.deployment, plan.service), (None, None));
 }
 
@@ -175,7 +175,38 @@ fn deletion_creates_nothing_and_drops_the_former_finalizer_alone() {
 fn the_former_finalizer_is_dropped_while_the_application_lives_too() {
     let mut application = application(&json!({}));
     application.metadata.finalizers = vec![FORMER_FINALIZER.into()];
-    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Vec::new()));
+    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: false }));
+}
+
+#[test]
+fn fewer_than_no_replicas_are_mended_only_to_let_the_application_go() {
+    let mut application = application(&json!({"replicas": -1}));
+    application.metadata.finalizers = vec![FORMER_FINALIZER.into()];
+    assert!(plan(&application, &NOTHING).is_empty(), "the user may yet mend it");
+    application.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
+    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: true }));
+}
+
+#[test]
+fn what_a_plan_only_changes_back_can_be_told_and_left_out() {
+    let application = application(&json!({}));
+    let edited = converged(&application, |child| child["metadata"]["labels"]["app"] = json!("other"));
+    let undoing = plan(&application, &edited);
+    assert_eq!(undoing.undoes().as_deref(), Some("metadata.labels[app] of the Deployment"));
+    assert!(undoing.without_undoing().is_empty());
+    let wished = plan(&tests::application(&json!({"port": 81})), &edited);
+    assert_eq!(wished.undoes(), None);
+    assert!(!wished.without_undoing().is_empty());
+}
+
+#[test]
+fn a_child_that_is_not_yet_or_no_longer_ours_is_claimed() {
+    let application = application(&json!({}));
+    let disowned = converged(&application, |child| child["metadata"]["ownerReferences"] = json!([]));
+    assert!(plan(&application, &disowned).deployment.unwrap().claims);
+    let edited = converged(&application, |child| child["metadata"]["labels"]["app"] = json!("other"));
+    assert!(!plan(&application, &edited).deployment.unwrap().claims);
+    assert!(!plan(&application, &NOTHING).deployment.unwrap().claims);
 }
 
 #[test]

@@ -73,10 +73,43 @@ fn counts_of_an_earlier_generation_are_not_believed() {
 }
 
 #[test]
-fn pods_that_were_ready_and_no_longer_are_degrade_it() {
+fn pods_that_were_ready_and_no_longer_are_degrade_it_until_they_are_again() {
     let mut deployment = pods(2, 2, 1);
     deployment["conditions"] = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
-    assert_eq!(verdict(2, &deployment), said(BROKEN, Reason::PodsNotReady));
+    let mut application = application(2);
+    let mut told = |deployment: &Value| {
+        application.status = status(&application, &observed(deployment), &Attempt::Made, &time(100));
+        shown(&application.status)
+    };
+    assert_eq!(told(&pods(2, 2, 2)), said(READY, Reason::Available));
+    assert_eq!(told(&deployment), said(BROKEN, Reason::PodsNotReady));
+    assert_eq!(told(&deployment), said(BROKEN, Reason::PodsNotReady));
+    assert_eq!(told(&pods(2, 2, 2)), said(READY, Reason::Available));
+}
+
+#[test]
+fn pods_that_a_scale_has_added_are_on_their_way_and_not_lost() {
+    let mut application = application(2);
+    application.status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    (application.metadata.generation, application.spec.replicas) = (4, 10);
+    let mut deployment = pods(10, 10, 2);
+    deployment["conditions"] = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
+    let scaled = status(&application, &observed(&deployment), &Attempt::Made, &time(200));
+    assert_eq!(shown(&scaled), said(WAITING, Reason::Scaling));
+}
+
+#[test]
+fn a_replica_set_that_is_refused_is_told_although_the_wish_is_never_seen() {
+    let refused = json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ReplicaSetCreateError",
+        "message": "exceeded quota: rs"}]});
+    assert_eq!(verdict(2, &refused), said(BROKEN, Reason::QuotaExceeded));
+}
+
+#[test]
+fn a_message_without_end_is_cut() {
+    let refused = Attempt::Rejected("é".repeat(100_000));
+    let status = status(&application(2), &observed(&pods(2, 2, 2)), &refused, &time(100));
+    assert_eq!(status.conditions[0].message.chars().count(), LONGEST_MESSAGE);
 }
 
 #[test]
