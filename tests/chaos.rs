@@ -103,28 +103,6 @@ fn whatever_is_killed_in_whatever_order_all_converges_and_falls_silent() {
     std::mem::forget(space);
 }
 
-/// The garbage collector learns of deletions by its watches. Where one was cut, and the next shows another object under the
-/// name of the one that is gone, it takes them for one, and never removes the children of the first (seen on 1.37).
-#[test]
-#[ignore = "the operator waits for a garbage collector that will never come"]
-fn children_that_the_garbage_collector_has_forgotten_do_not_block_the_next_application_of_the_name() {
-    let Some(world) = World::start(Options::default()) else { return };
-    let _operator = world.operator(&[]);
-    let space = world.space("forgotten");
-    let spec = json!({"image": "nginx", "replicas": 1, "port": 80});
-    space.application("web", &spec);
-    space.wait_until_ready("web");
-
-    world.cluster.pause(Component::ControllerManager).expect("it can be paused");
-    world.cluster.restart(Component::ApiServer).expect("it comes back");
-    space.delete("applications", "web");
-    space.application("web", &spec);
-    world.cluster.resume(Component::ControllerManager).expect("it goes on");
-
-    space.wait_until_ready("web");
-    std::mem::forget(space);
-}
-
 /// Kills it, and brings it back after a while.
 fn fall(victim: Victim, world: &World, operator: &mut Operator) {
     let component = match victim {
