@@ -250,16 +250,15 @@ mod tests {
 
     #[test]
     fn an_owner_is_recognised_in_every_version_of_its_group() {
-        let application =
-            Resource { group: "minetto.dev", version: "v1alpha1", kind: "Application", plural: "applications" };
+        let widget = Resource { group: "example.dev", version: "v1", kind: "Widget", plural: "widgets" };
         let owner = |api_version: &str, kind: &str| OwnerReference {
             api_version: api_version.into(),
             kind: kind.into(),
             ..OwnerReference::default()
         };
-        assert!(owner("minetto.dev/v1", "Application").refers_to(&application));
-        assert!(!owner("other.dev/v1alpha1", "Application").refers_to(&application));
-        assert!(!owner("v1", "Application").refers_to(&application));
-        assert!(!owner("minetto.dev/v1", "Service").refers_to(&application));
+        assert!(owner("example.dev/v1", "Widget").refers_to(&widget));
+        assert!(!owner("other.dev/v1", "Widget").refers_to(&widget));
+        assert!(!owner("v1", "Widget").refers_to(&widget));
+        assert!(!owner("example.dev/v1", "Service").refers_to(&widget));
     }
 }
