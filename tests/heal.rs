@@ -129,9 +129,10 @@ fn what_others_add_stays_and_provokes_no_write() {
     let Some(space) = Space::operated("additions") else { return };
     space.application("web", &json!({"image": IMAGE, "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
+    // One that met another state than it expected, as the deployment controller was quicker, has written nothing.
     let writes = || {
-        let writes = space.writes().into_iter();
-        writes.filter(|write| write.resource != "applications").map(|write| write.resource).collect::<Vec<_>>()
+        let made = space.writes().into_iter().filter(|write| write.resource != "applications" && write.code == 200);
+        made.map(|write| write.resource).collect::<Vec<_>>()
     };
     let before = writes();
 

@@ -1,7 +1,7 @@
 //! Hands each dirty key to one worker at a time.
 //!
 //! Changes arrive faster than reconciles finish, so the queue holds keys, not changes: a key added many times before a worker
-//! takes it is handed out once. [`core`](self::core) decides all of that; here stand the lock, the clock, and the wakers of
+//! takes it is handed out once. [`Core`] decides all of that; here stand the lock, the clock, and the wakers of
 //! those who wait. Wakers are kept under the same lock as the state they wait for, so that no wakeup is lost.
 
 mod core;
