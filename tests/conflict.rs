@@ -266,6 +266,84 @@ fn a_policy_that_denies_a_child_is_quoted() {
     space.wait_until_ready("web");
 }
 
+#[test]
+fn a_policy_that_changes_what_is_written_is_named_and_not_fought() {
+    let Some(space) = Space::new("changed") else { return };
+    let operator = space.operator();
+    let policy = "
+        {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingAdmissionPolicy, metadata: {name: one-pod},
+          spec: {failurePolicy: Fail, reinvocationPolicy: Never,
+          matchConstraints: {resourceRules: [
+            {apiGroups: [apps], apiVersions: [v1], resources: [deployments], operations: [CREATE, UPDATE]}]},
+          mutations: [{patchType: ApplyConfiguration,
+            applyConfiguration: {expression: 'Object{spec: Object.spec{replicas: 1}}'}}]}}";
+    let binding = "
+        {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingAdmissionPolicyBinding, metadata: {name: one-pod},
+          spec: {policyName: one-pod, matchResources: {
+            namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: changed}}}}}";
+    space.world.cluster.apply(policy);
+    space.world.cluster.apply(binding);
+    let labels = json!({"a": "b"});
+    let dry = json!({"metadata": {"name": "probe"}, "spec": {"replicas": 3, "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}}}});
+    wait_for("the policy to be in force", || {
+        let path = format!("{}?dryRun=All", path("deployments", &space.name));
+        (space.world.api.ask("POST", &path, &dry).1["spec"]["replicas"] == 1).then_some(())
+    });
+
+    space.application("web", &json!({"image": "nginx", "replicas": 2, "port": 80}));
+    let seen = space.wait_for_status("web", "to be degraded", |seen| reason(seen, "Degraded").0 == "True");
+    let (_, why, message) = condition(&seen, "Degraded");
+    assert_eq!(why, "Contested");
+    assert!(
+        message.starts_with("Deployment web-deployment was written, but spec.replicas is not as wished"),
+        "{message}"
+    );
+    assert_warned(&space, "Contested");
+    assert_patient(&space, &operator);
+
+    space.edit("applications", "web", &json!({"spec": {"replicas": 1}}));
+    space.wait_until_ready("web");
+}
+
+#[test]
+fn a_writer_that_never_gives_up_is_yielded_to_and_named() {
+    let Some(space) = Space::new("contested") else { return };
+    let _operator = space.operator();
+    space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
+    space.wait_until_ready("web");
+    let before = writes_of(&space, "web-service");
+    let mut edits = 0;
+    let seen = loop {
+        space.edit("services", "web-service", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
+        edits += 1;
+        let_time_pass(Duration::from_millis(50));
+        let seen = space.get("applications", "web").unwrap();
+        if reason(&seen, "Degraded").0 == "True" {
+            break seen;
+        }
+        assert!(edits < 1000, "a fight that never ends");
+    };
+    let (_, why, message) = condition(&seen, "Degraded");
+    assert_eq!(why, "Contested", "{message}");
+    record("edits until the operator yields", edits);
+    assert!(edits > 10, "a few edits by hand are no fight");
+    assert_warned(&space, "Contested");
+
+    // It would be hundreds of writes.
+    for _ in 0..60 {
+        space.edit("services", "web-service", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
+        let_time_pass(Duration::from_millis(50));
+    }
+    let writes = writes_of(&space, "web-service") - before;
+    record("writes in that fight, and 60 edits more", writes);
+    assert!(writes < 40, "{writes}");
+
+    let over = Instant::now();
+    space.wait_until_ready("web");
+    record("ready after the other writer has given up in", over.elapsed());
+}
+
 /// Waits for a warning about the Application `web`.
 #[track_caller]
 fn assert_warned(space: &Space<'_>, reason: &str) {
