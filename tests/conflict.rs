@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Operator, Space, condition, faults, let_time_pass, path, reason, record, uid, wait_for, wait_until_good,
+    Children, Operator, Request, Space, condition, faults, let_time_pass, path, reason, record, uid, wait_for,
+    wait_until_good,
 };
 
 /// A while in which an operator that is in a loop would do something hundreds of times.
@@ -80,12 +81,18 @@ fn children_that_were_orphaned_are_not_seized_by_the_next_application_of_the_nam
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx", "port": 80}));
     space.wait_until_ready("web");
-    let orphan = uid(&space.get("deployments", "web-deployment").unwrap());
+    let before = space.writes().len();
     space.kubectl(&["delete", "application", "web", "--cascade=orphan"]);
+    let orphans = space.children("web");
+    assert_eq!(orphans.deployment.as_ref().unwrap()["metadata"].get("ownerReferences"), None);
     space.application("web", &json!({"image": "httpd", "port": 80}));
 
-    let seen = space.wait_for_status("web", "to tell", |seen| reason(seen, "Ready").0 == "False");
-    assert_eq!(uid(&space.get("deployments", "web-deployment").unwrap()), orphan, "{:?}", condition(&seen, "Ready"));
+    let seen = space.wait_for_status("web", "to be degraded", |seen| reason(seen, "Degraded").0 == "True");
+    assert_eq!(reason(&seen, "Ready"), ("False", "ChildConflict"));
+    let after = space.children("web");
+    assert_eq!(after.service, orphans.service);
+    let spec = |children: &Children| children.deployment.as_ref().unwrap()["spec"].clone();
+    assert_eq!((spec(&after), writes_since(&space, before)), (spec(&orphans), vec![]));
     space.kubectl(&["delete", "deployment/web-deployment", "service/web-service"]);
     space.wait_until_ready("web");
 }
@@ -356,6 +363,13 @@ fn assert_warned(space: &Space<'_>, reason: &str) {
 /// How often the operator has tried to write an object.
 fn writes_of(space: &Space<'_>, name: &str) -> usize {
     space.writes().iter().filter(|write| write.name == name).count()
+}
+
+/// What the operator has tried to write to children since it had sent so many writes.
+fn writes_since(space: &Space<'_>, before: usize) -> Vec<Request> {
+    let mut writes = space.writes().split_off(before);
+    writes.retain(|write| write.resource != "applications");
+    writes
 }
 
 /// Checks that what fails is tried again ever more rarely.

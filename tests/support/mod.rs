@@ -306,7 +306,10 @@ impl Drop for Space<'_> {
         }
         eprintln!("--- namespace {}", self.name);
         for resource in ["applications", "deployments", "services"] {
-            for mut object in self.list(resource).into_iter().take(SHOWN) {
+            // The API server may be what failed, and a second panic would hide the first.
+            let answer = self.world.api.try_ask("GET", &path(resource, &self.name), &Value::Null);
+            let objects = answer.and_then(|(_, mut list)| serde_json::from_value(list.get_mut("items")?.take()).ok());
+            for mut object in objects.unwrap_or_else(Vec::<Value>::new).into_iter().take(SHOWN) {
                 object["metadata"]["managedFields"] = Value::Null;
                 eprintln!("{resource}: {object}");
             }

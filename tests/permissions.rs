@@ -1,0 +1,87 @@
+//! The operator may do what it does, and no more: its role is held against the audit log.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
+
+/// Rights that no request bears the name of, and why the operator has them all the same.
+const UNSEEN: [(&str, &str); 8] = [
+    ("create deployments", "an apply of an object that is absent is logged as a patch"),
+    ("create services", "the same"),
+    ("delete deployments", "OwnerReferencesPermissionEnforcement asks for it where an owner is given to what exists"),
+    ("delete services", "the same"),
+    ("update applications/finalizers", "OwnerReferencesPermissionEnforcement asks for it where a deletion is to wait"),
+    ("list applications", "servers before 1.32 do not stream lists"),
+    ("list deployments", "the same"),
+    ("list services", "the same"),
+];
+
+#[test]
+fn every_right_of_the_operator_is_used_and_none_is_missing() {
+    let Some(space) = Space::operated("rights") else { return };
+    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
+    space.wait_until_ready("web");
+    space.edit("applications", "web", &json!({"metadata": {"finalizers": [FORMER_FINALIZER]}}));
+    wait_for("the former finalizer to go", || {
+        space.get("applications", "web").filter(|seen| seen["metadata"].get("finalizers").is_none()).map(drop)
+    });
+    // Ports of another writer, for which the operator looks at who owns what.
+    let ports = json!([{"name": "extra", "port": 9999, "protocol": "TCP"}]);
+    let wish = json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": ports}});
+    space.apply_as("somebody", "services", "web-service", &wish);
+    let containers = json!([{"name": "web-container", "ports": [{"containerPort": 9999, "protocol": "TCP"}]}]);
+    let wish = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "spec": {"template": {"spec": {"containers": containers}}}});
+    space.apply_as("somebody", "deployments", "web-deployment", &wish);
+    space.wait_until_ready("web");
+    // Children without an owner, for which the operator looks whether the Application is still there.
+    for (resource, name) in [("deployments", "web-deployment"), ("services", "web-service")] {
+        space.edit(resource, name, &json!({"metadata": {"ownerReferences": null}}));
+        space.wait_until_converged("web");
+    }
+
+    let mut rights = rights(&space);
+    for (right, why) in UNSEEN {
+        assert!(rights.remove(right), "nobody has the right to {right} any more ({why})");
+    }
+    wait_until_good("every other right to be used", || rights.difference(&used(&space)).cloned().collect());
+    let other: Vec<_> = used(&space).difference(&rights).filter(|used| !is_unseen(used)).cloned().collect();
+    assert_eq!(other, Vec::<String>::new(), "used, and in no role");
+    assert_eq!(space.world.forbidden(), Vec::<String>::new());
+}
+
+fn is_unseen(right: &str) -> bool {
+    UNSEEN.iter().any(|(unseen, _)| *unseen == right)
+}
+
+/// The rights that the operator's role gives.
+fn rights(space: &Space<'_>) -> BTreeSet<String> {
+    let role = space.kubectl(&["get", "clusterrole", "application-operator", "-o", "json"]);
+    let role: Value = serde_json::from_str(&role).expect("a role");
+    let words = |rule: &Value, field: &str| -> Vec<String> {
+        serde_json::from_value(rule[field].clone()).expect("a list of words")
+    };
+    let rules = role["rules"].as_array().expect("rules").iter();
+    rules
+        .flat_map(|rule| {
+            let resources = words(rule, "resources");
+            let verbs = words(rule, "verbs").into_iter();
+            verbs.flat_map(move |verb| resources.clone().into_iter().map(move |resource| format!("{verb} {resource}")))
+        })
+        .collect()
+}
+
+/// The rights that the operator has used so far; those of watches, which are logged when they end, for certain.
+fn used(space: &Space<'_>) -> BTreeSet<String> {
+    let requests = space.world.requests_of_operator().into_iter();
+    let seen = requests.map(|request| {
+        let part = if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
+        format!("{} {}{part}", request.verb, request.resource)
+    });
+    let watched = ["applications", "deployments", "services"].map(|resource| format!("watch {resource}"));
+    seen.chain(watched).collect()
+}
