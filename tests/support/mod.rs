@@ -308,8 +308,9 @@ impl Drop for Space<'_> {
         for resource in ["applications", "deployments", "services"] {
             // The API server may be what failed, and a second panic would hide the first.
             let answer = self.world.api.try_ask("GET", &path(resource, &self.name), &Value::Null);
-            let objects = answer.and_then(|(_, mut list)| serde_json::from_value(list.get_mut("items")?.take()).ok());
-            for mut object in objects.unwrap_or_else(Vec::<Value>::new).into_iter().take(SHOWN) {
+            let objects: Option<Vec<Value>> =
+                answer.and_then(|(_, mut list)| serde_json::from_value(list.get_mut("items")?.take()).ok());
+            for mut object in objects.unwrap_or_default().into_iter().take(SHOWN) {
                 object["metadata"]["managedFields"] = Value::Null;
                 eprintln!("{resource}: {object}");
             }
