@@ -1,0 +1,117 @@
+//! A namespace of a real cluster: `ConfigMap`s are written to it past all caches, and read from it by kubectl.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cluster::Cluster;
+use engine::api::Client;
+use engine::config::Config;
+use engine::object::{Key, Metadata, Object, Resource};
+use engine::transport::{self, Service};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// As much of a `ConfigMap` as the tests read.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ConfigMap {
+    pub(crate) metadata: Metadata,
+    #[serde(default)]
+    pub(crate) data: BTreeMap<String, String>,
+}
+
+impl ConfigMap {
+    /// What it says under the one name that the tests use.
+    pub(crate) fn value(&self) -> &str {
+        self.data.get("value").map_or("", String::as_str)
+    }
+}
+
+impl Object for ConfigMap {
+    const RESOURCE: Resource = Resource { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+/// Uid, version and value of each object, by name.
+pub(crate) type State = BTreeMap<String, (String, String, String)>;
+
+/// A namespace.
+pub(crate) struct Space<'c> {
+    pub(crate) cluster: &'c Cluster,
+    pub(crate) name: &'static str,
+    pub(crate) config: Config,
+    /// Speaks to the API server without any proxy between.
+    pub(crate) client: Client,
+    service: Service,
+}
+
+impl<'c> Space<'c> {
+    /// A new namespace.
+    pub(crate) fn new(cluster: &'c Cluster, name: &'static str) -> Self {
+        cluster.kubectl_ok(&["create", "namespace", name]);
+        let config = Config::from_kubeconfig(cluster.kubeconfig(), None).expect("the cluster's kubeconfig");
+        let service = transport::connect(&config).expect("a usable configuration");
+        Self { cluster, name, config, client: client(&service), service }
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Key {
+        Key::new(self.name, name)
+    }
+
+    /// Creates an object.
+    pub(crate) async fn create(&self, name: &str, value: &str) {
+        let body = config_map(name, value);
+        self.client.create(&ConfigMap::RESOURCE, self.name, &body).await.expect("it is created");
+    }
+
+    /// Creates `count` objects, named after their numbers.
+    pub(crate) async fn fill(&self, count: usize) {
+        let names: Vec<String> = (0..count).map(|number| format!("app-{number}")).collect();
+        // As many at a time as an API server likes.
+        for some in names.chunks(50) {
+            futures_util::future::join_all(some.iter().map(|name| self.create(name, "1"))).await;
+        }
+    }
+
+    /// Changes an object, and returns its new state.
+    pub(crate) async fn update(&self, name: &str, value: &str) -> ConfigMap {
+        let body = json!({"data": {"value": value}});
+        self.client.merge(&self.key(name), None, &body).await.expect("it is changed")
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete(&self, name: &str) {
+        let path = format!("/api/v1/namespaces/{}/configmaps/{name}", self.name);
+        let request = http::Request::delete(path).body(Bytes::new()).expect("a request");
+        let response = self.service.clone().oneshot(request).await.expect("an answer");
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
+    /// What the API server has, as kubectl tells it.
+    pub(crate) fn state(&self) -> State {
+        let list = self.cluster.kubectl_ok(&["get", "configmaps", "-n", self.name, "-o", "json"]);
+        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let objects = list["items"].as_array().expect("a list").iter();
+        objects
+            .map(|object| {
+                let metadata = &object["metadata"];
+                let state =
+                    (text(&metadata["uid"]), text(&metadata["resourceVersion"]), text(&object["data"]["value"]));
+                (text(&metadata["name"]), state)
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn client(service: &Service) -> Client {
+    Client::new(service.clone(), "engine-test")
+}
+
+/// An object that is to be written.
+pub(crate) fn config_map(name: &str, value: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
+}
