@@ -167,9 +167,10 @@ fn nothing_is_made_in_a_namespace_that_is_going() {
     let log = operator.log();
     let said: Vec<_> = log.lines().skip(lines).collect();
     record("writes and lines of log over the end of a namespace with 11 Applications", (writes.len(), said.len()));
-    // A child may go before its Application does: then there is an attempt to bring it back, which the server refuses.
-    assert!(writes.len() <= 11 * 4, "{writes:#?}");
-    assert!(said.len() <= 11 * 4, "{said:#?}");
+    // A child may go before its Application does: then there is an attempt to bring it back, which the server refuses. And
+    // the status tells of each phase while the pods go, of which more or fewer are seen. A loop would write hundreds.
+    assert!(writes.len() <= 11 * 8, "{writes:#?}");
+    assert!(said.len() <= 11 * 8, "{said:#?}");
     assert!(!log.contains("ERROR"), "{log}");
 
     space.edit("applications", "held", &json!({"metadata": {"finalizers": null}}));
