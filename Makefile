@@ -53,11 +53,12 @@ test: ## run all tests, those against a real Kubernetes included (needs Go, and 
 	*) exit "$$code" ;;
 	esac
 	if [[ $$code != 0 && -n '$(REQUIRE_CLUSTER)' ]]; then exit 1; fi
-	# Of a test that passes, the harness hides what it says, and so that it was left out.
+	# Of a test that passes, the harness hides what it says, and so that it was left out. Here it goes to the log alone.
+	quiet() { awk '/^successes:$$/ { hide = 1 } /^(failures|test result):/ { hide = 0 } !hide { print; fflush() }'; }
 	log=$(TARGET)/test.log
 	[[ ! -t 1 ]] || export CARGO_TERM_COLOR=always
 	code=0
-	cargo test --workspace $(LOCKED) -- --show-output 2>&1 | tee "$$log" || code=$$?
+	cargo test --workspace $(LOCKED) -- --show-output 2>&1 | tee "$$log" | quiet || code=$$?
 	mapfile -t left_out < <(grep --only-matching 'LEFT OUT: .*' "$$log" | sort --unique)
 	if (($${#left_out[@]})); then
 		loud 'These tests were left out, and have neither passed nor failed:' "$${left_out[@]}"

@@ -8,18 +8,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use cluster::{Component, Options, start_or_say};
-use engine::transport;
 
-use self::support::{Proxy, Reflected, Requests, Space, client, shared, until};
-
-/// A cache behind a proxy, in sync.
-async fn behind_proxy(space: &Space<'_>) -> (Proxy, Reflected, Requests) {
-    let (proxy, config) = Proxy::start(&space.config).await;
-    let (service, requests) = Requests::of(transport::connect(&config).expect("a usable configuration"));
-    let reflected = Reflected::start(client(&service), space.name);
-    reflected.reader.synced().await;
-    (proxy, reflected, requests)
-}
+use self::support::{Reflected, Space, behind_proxy, shared, until};
 
 /// Changes `app` to `value`, and says how long it took until the cache had it, counted from `started`.
 async fn seen_after(started: Instant, space: &Space<'_>, reflected: &Reflected, value: &str) -> Duration {

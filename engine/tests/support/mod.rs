@@ -14,10 +14,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Options};
+use engine::transport;
 
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::reflected::Reflected;
-pub(crate) use self::requests::Requests;
+pub(crate) use self::requests::{Asked, Requests};
 pub(crate) use self::space::{ConfigMap, Space, State, client, config_map};
 
 /// Many times what anything here takes on a busy machine.
@@ -30,6 +31,15 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) fn shared() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     SHARED.get_or_init(|| cluster::start_or_say(Options::api_only())).as_ref()
+}
+
+/// A cache of `space` behind a proxy, in sync, and what it has asked for.
+pub(crate) async fn behind_proxy(space: &Space<'_>) -> (Proxy, Reflected, Requests) {
+    let (proxy, config) = Proxy::start(&space.config).await;
+    let (service, requests) = Requests::of(transport::connect(&config).expect("a usable configuration"));
+    let reflected = Reflected::start(client(&service), space.name);
+    reflected.reader.synced().await;
+    (proxy, reflected, requests)
 }
 
 /// Looks until `seen`, and says how long that took.

@@ -7,7 +7,7 @@ use cluster::Cluster;
 use engine::api::Client;
 use engine::config::Config;
 use engine::object::{Key, Metadata, Object, Resource};
-use engine::transport::{self, Service};
+use engine::transport::{self, Response, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -84,10 +84,15 @@ impl<'c> Space<'c> {
 
     /// Deletes an object.
     pub(crate) async fn delete(&self, name: &str) {
+        let response = self.try_delete(name).await.expect("an answer");
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
+    /// Asks for the deletion of an object.
+    pub(crate) async fn try_delete(&self, name: &str) -> Result<Response, transport::Error> {
         let path = format!("/api/v1/namespaces/{}/configmaps/{name}", self.name);
         let request = http::Request::delete(path).body(Bytes::new()).expect("a request");
-        let response = self.service.clone().oneshot(request).await.expect("an answer");
-        assert!(response.status().is_success(), "{}", response.status());
+        self.service.clone().oneshot(request).await
     }
 
     /// What the API server has, as kubectl tells it.
