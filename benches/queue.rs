@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group,
 use engine::backoff::Schedule;
 use engine::object::Key;
 use engine::queue::{Bucket, Core, Limits, Now, Queue, Verdict};
-use engine::trigger::Urgency;
+use engine::trigger::Reason;
 
 /// As many as a cluster that is in use has of a kind.
 const KEYS: u32 = 1_000;
@@ -30,7 +30,7 @@ fn limits() -> Limits {
 fn full_core(keys: &[Key]) -> Core<Key> {
     let mut core = Core::new(limits());
     for key in keys {
-        core.add(Now::ZERO, key.clone(), Urgency::Normal);
+        core.add(Now::ZERO, key.clone(), Reason::Updated);
     }
     core
 }
@@ -38,14 +38,14 @@ fn full_core(keys: &[Key]) -> Core<Key> {
 fn full_queue(keys: &[Key]) -> Queue<Key> {
     let queue = Queue::new(limits());
     for key in keys {
-        queue.add(key.clone(), Urgency::Normal);
+        queue.add(key.clone(), Reason::Updated);
     }
     queue
 }
 
 fn drain_core(core: &mut Core<Key>) {
-    while let Some(key) = core.take() {
-        core.done(Now::ZERO, key, Verdict::Done);
+    while let Some(taken) = core.take(Now::ZERO) {
+        core.done(Now::ZERO, taken.key, Verdict::Done);
     }
 }
 
@@ -65,7 +65,7 @@ fn add_get_done(criterion: &mut Criterion) {
     group.bench_function("core", |bencher| {
         bencher.iter(|| {
             for key in &keys {
-                core.add(Now::ZERO, key.clone(), Urgency::Normal);
+                core.add(Now::ZERO, key.clone(), Reason::Updated);
             }
             drain_core(&mut core);
         });
@@ -75,7 +75,7 @@ fn add_get_done(criterion: &mut Criterion) {
     group.bench_function("queue", |bencher| {
         bencher.iter(|| {
             for key in &keys {
-                queue.add(key.clone(), Urgency::Normal);
+                queue.add(key.clone(), Reason::Updated);
             }
             drain_queue(&queue);
         });
@@ -95,7 +95,7 @@ fn add_only(criterion: &mut Criterion) {
     group.bench_function("again", |bencher| {
         bencher.iter(|| {
             for key in &keys {
-                queue.add(key.clone(), Urgency::Normal);
+                queue.add(key.clone(), Reason::Updated);
             }
         });
     });
@@ -105,7 +105,7 @@ fn add_only(criterion: &mut Criterion) {
 /// Returned, so that dropping it is not timed.
 fn fill(queue: Queue<Key>, keys: &[Key]) -> Queue<Key> {
     for key in keys {
-        queue.add(key.clone(), Urgency::Normal);
+        queue.add(key.clone(), Reason::Updated);
     }
     queue
 }

@@ -22,7 +22,7 @@ use crate::queue::{Bucket, Limits, Queue, Verdict};
 use crate::reflector::Reflector;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Change, Reader};
-use crate::trigger::Urgency;
+use crate::trigger::{Reason, Trigger, Urgency};
 
 /// Brings the present state of the world closer to the wish of one object.
 pub trait Reconcile: Send + Sync + 'static {
@@ -144,9 +144,14 @@ impl Controller {
                 let (queue, mapper) = (self.queue.clone(), mapper.clone());
                 let reflector = Reflector::new(client.clone(), writer);
                 let task = reflector.run(move |change| {
-                    for (key, urgency) in mapper(change) {
-                        queue.add(key, urgency);
-                    }
+                    let reason = match (&change.old, &change.new) {
+                        (None, _) => Reason::Created,
+                        (_, None) => Reason::Deleted,
+                        _ => Reason::Updated,
+                    };
+                    let trigger = Trigger::new(reason);
+                    queue
+                        .add_all(mapper(change).into_iter().map(|(key, urgency)| (key, trigger.with_urgency(urgency))));
                 });
                 Box::pin(task) as Task
             })

@@ -119,7 +119,7 @@ impl Collector for QueueMetrics {
                 counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
             }
         };
-        show("workqueue_depth", "Keys that wait for a worker.", &gauge(depth.ready))?;
+        show("workqueue_depth", "Keys that wait for a worker.", &gauge(depth.ready.iter().sum()))?;
         show("workqueue_delayed", "Keys whose time has not come.", &gauge(depth.waiting))?;
         show("workqueue_unfinished", "Keys that a worker holds.", &gauge(depth.in_flight))?;
         show("workqueue_adds", "Keys that became ready.", &counter(counts.adds))?;
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::backoff::Schedule;
     use crate::queue::{Bucket, Limits};
-    use crate::trigger::Urgency;
+    use crate::trigger::Reason;
 
     #[test]
     fn metrics_bear_the_names_that_dashboards_know() {
@@ -145,7 +145,7 @@ mod tests {
         let per_key = Schedule::new(Duration::from_secs(1), Duration::from_secs(1));
         let queue = Queue::new(Limits { per_key, overall: Bucket::new(1, 1) });
         metrics.observe_queue("application", &queue);
-        queue.add(Key::new("n", "a"), Urgency::Normal);
+        queue.add(Key::new("n", "a"), Reason::Updated);
         metrics.reconciled("application", "error", Duration::from_millis(3));
         metrics.requested("PATCH", Some(409));
         metrics.requested("GET", None);

@@ -17,16 +17,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-pub use self::core::{Core, Counts, Limits, Verdict};
+pub use self::core::{Core, Counts, Handout, Limits, Verdict};
 pub use self::limit::Bucket;
-use crate::trigger::Urgency;
+use crate::object::Key;
+use crate::trigger::{Cause, Lane, Trigger};
 
 /// A moment, as the time since the queue was made.
 pub type Now = Duration;
 
 /// A queue of keys. Clones are the same queue.
 #[derive(Debug)]
-pub struct Queue<K: Hash + Eq + Clone> {
+pub struct Queue<K: Tenanted> {
     shared: Arc<Shared<K>>,
 }
 
@@ -53,30 +54,54 @@ struct Closed;
 
 /// A key in flight. Giving it back without a verdict, as a panicking worker does, counts as a failure.
 #[derive(Debug)]
-pub struct Taken<K: Hash + Eq + Clone> {
+pub struct Taken<'q, K: Tenanted> {
     /// Present until it is given back.
-    key: Option<K>,
-    queue: Queue<K>,
+    handout: Option<Handout<K>>,
+    queue: &'q Queue<K>,
+}
+
+/// A key that can be queued, and whose it is: tenants take turns, so that none waits for all that another one has queued.
+pub trait Tenanted: Hash + Eq + Clone {
+    /// What tells one tenant from another.
+    type Tenant: Hash + ?Sized;
+
+    /// Whose key it is.
+    fn tenant(&self) -> &Self::Tenant;
+}
+
+impl Tenanted for Key {
+    type Tenant = str;
+
+    /// The namespace: whoever fills one has to wait for the others.
+    fn tenant(&self) -> &str {
+        &self.namespace
+    }
 }
 
 /// How full the queue is, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Keys that could be handed out now.
-    pub ready: usize,
+    /// Keys that could be handed out now, by [`Lane::index`].
+    pub ready: [usize; Lane::ALL.len()],
     /// Keys that wait for their time.
     pub waiting: usize,
     /// Keys in flight.
     pub in_flight: usize,
+    /// How long the key has been ready that has been ready for longest; zero if there is none.
+    pub oldest_ready: Duration,
+    /// How long the key has been in flight that has been so for longest; zero if there is none.
+    pub longest_running: Duration,
+    /// How long all keys in flight have been so, added up.
+    pub unfinished: Duration,
 }
 
-impl<K: Hash + Eq + Clone> Clone for Queue<K> {
+impl<K: Tenanted> Clone for Queue<K> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone() }
     }
 }
 
-impl<K: Hash + Eq + Clone> Queue<K> {
+impl<K: Tenanted> Queue<K> {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
         let state =
@@ -88,9 +113,19 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     ///
     /// Adding a key that is already waiting for a worker does nothing. Adding one that is in flight hands it out again once
     /// it is given back. After [`close`](Self::close), keys are ignored, so that producers need no order of shutdown.
-    pub fn add(&self, key: K, urgency: Urgency) {
+    pub fn add(&self, key: K, trigger: impl Into<Trigger>) {
         let now = self.now();
-        self.change(|core| core.add(now, key, urgency));
+        self.change(|core| core.add(now, key, trigger));
+    }
+
+    /// Asks for each of `keys` to be handed out, and no worker sees some of them without the others: cheaper than one by one.
+    pub fn add_all(&self, keys: impl IntoIterator<Item = (K, Trigger)>) {
+        let now = self.now();
+        self.change(|core| {
+            for (key, trigger) in keys {
+                core.add(now, key, trigger);
+            }
+        });
     }
 
     /// Asks for `key` to be handed out after `delay` or, if that was asked for already, sooner.
@@ -100,18 +135,19 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 
     /// Waits for a key; `None` once the queue is closed.
-    pub fn take(&self) -> impl Future<Output = Option<Taken<K>>> {
-        Take { queue: self.clone(), arrival: None }
+    pub fn take(&self) -> impl Future<Output = Option<Taken<'_, K>>> {
+        Take { queue: self, arrival: None }
     }
 
     /// Hands out a key if there is one.
-    pub fn try_take(&self) -> Option<Taken<K>> {
+    pub fn try_take(&self) -> Option<Taken<'_, K>> {
+        let now = self.now();
         let mut state = self.lock();
         if state.closed {
             return None;
         }
-        let key = state.core.take()?;
-        Some(Taken { key: Some(key), queue: self.clone() })
+        let handout = state.core.take(now)?;
+        Some(Taken { handout: Some(handout), queue: self })
     }
 
     /// Makes keys ready when their time has come, until the queue is closed. One caller has to poll it.
@@ -151,7 +187,8 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     /// How full the queue is.
     pub fn depth(&self) -> Depth {
         let core = &self.lock().core;
-        Depth { ready: core.ready(), waiting: core.waiting(), in_flight: core.in_flight() }
+        let ready = [core.ready(), 0];
+        Depth { ready, waiting: core.waiting(), in_flight: core.in_flight(), ..Depth::default() }
     }
 
     /// What has happened so far.
@@ -183,14 +220,33 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> Taken<K> {
+impl<K: Tenanted> Taken<'_, K> {
     /// The key.
     ///
     /// # Panics
     ///
     /// Never: the key is there until `self` is consumed.
     pub fn key(&self) -> &K {
-        self.key.as_ref().expect("present until given back")
+        &self.handout().key
+    }
+
+    /// 1 for the first try since the last success, and one more for each failure since.
+    pub fn attempt(&self) -> u32 {
+        self.handout().attempt
+    }
+
+    /// What asked for the key since it was last handed out.
+    pub fn cause(&self) -> Cause {
+        self.handout().cause
+    }
+
+    /// How long it was ready before it was taken.
+    pub fn queued_for(&self) -> Duration {
+        self.handout().queued_for
+    }
+
+    fn handout(&self) -> &Handout<K> {
+        self.handout.as_ref().expect("present until given back")
     }
 
     /// Gives the key back.
@@ -199,7 +255,7 @@ impl<K: Hash + Eq + Clone> Taken<K> {
     }
 
     fn give_back(&mut self, verdict: Verdict) {
-        let Some(key) = self.key.take() else { return };
+        let Some(Handout { key, .. }) = self.handout.take() else { return };
         let now = self.queue.now();
         let mut state = self.queue.lock();
         // Of a closed queue nothing is handed out any more; only the count of keys in flight still matters.
@@ -208,7 +264,7 @@ impl<K: Hash + Eq + Clone> Taken<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> State<K> {
+impl<K: Tenanted> State<K> {
     fn change<R>(&mut self, change: impl FnOnce(&mut Core<K>) -> R) {
         let (ready, wake_at) = (self.core.ready(), self.core.wake_at());
         change(&mut self.core);
@@ -224,34 +280,35 @@ impl<K: Hash + Eq + Clone> State<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> Drop for Taken<K> {
+impl<K: Tenanted> Drop for Taken<'_, K> {
     fn drop(&mut self) {
         self.give_back(Verdict::Failed);
     }
 }
 
 /// Waits in [`Queue::take`].
-struct Take<K: Hash + Eq + Clone> {
-    queue: Queue<K>,
+struct Take<'q, K: Tenanted> {
+    queue: &'q Queue<K>,
     /// The place in `takers`, once it had to wait.
     arrival: Option<u64>,
 }
 
-impl<K: Hash + Eq + Clone> Future for Take<K> {
-    type Output = Option<Taken<K>>;
+impl<'q, K: Tenanted> Future for Take<'q, K> {
+    type Output = Option<Taken<'q, K>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.queue.clone();
+        let queue = self.queue;
+        let now = queue.now();
         let mut state = queue.lock();
         if state.closed {
             return Poll::Ready(None);
         }
-        if let Some(key) = state.core.take() {
+        if let Some(handout) = state.core.take(now) {
             if let Some(arrival) = self.arrival.take() {
                 state.takers.remove(&arrival);
             }
             drop(state);
-            return Poll::Ready(Some(Taken { key: Some(key), queue }));
+            return Poll::Ready(Some(Taken { handout: Some(handout), queue }));
         }
         let arrival = self.arrival.unwrap_or_else(|| {
             state.arrivals += 1;
@@ -264,7 +321,7 @@ impl<K: Hash + Eq + Clone> Future for Take<K> {
     }
 }
 
-impl<K: Hash + Eq + Clone> Drop for Take<K> {
+impl<K: Tenanted> Drop for Take<'_, K> {
     fn drop(&mut self) {
         let Some(arrival) = self.arrival else { return };
         let mut state = self.queue.lock();

@@ -34,10 +34,10 @@ async fn a_reconcile_that_panics_or_hangs_costs_no_worker() {
     let moody = Moody::default();
     let running = tokio::spawn(controller.run(moody.clone(), 2, shutdown));
     for bad in ["panics early", "panics late", "hangs"] {
-        queue.add(Key::new("n", bad), Urgency::Normal);
+        queue.add(Key::new("n", bad), Reason::Updated);
     }
     sleep(RECONCILE_DEADLINE * 10).await;
-    queue.add(Key::new("n", "good"), Urgency::Normal);
+    queue.add(Key::new("n", "good"), Reason::Updated);
     sleep(RECONCILE_DEADLINE * 2).await;
     assert_eq!(*moody.seen.lock().unwrap(), ["good"]);
     trigger.give();

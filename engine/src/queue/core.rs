@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::Now;
 use super::limit::Bucket;
 use crate::backoff::Schedule;
-use crate::trigger::Urgency;
+use crate::trigger::{Cause, Reason, Trigger, Urgency};
 
 /// How the work on a key ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub enum Verdict {
     Failed,
     /// It could not be tried, through no fault of the key's: again after this time, and not counted as a failure.
     Postponed(Duration),
+    /// It met a newer state than it had seen (a conflict): again as soon as that arrives, which adds the key, and after this
+    /// time at the latest. Neither a failure nor a success.
+    Await(Duration),
 }
 
 /// How retries are spaced.
@@ -49,6 +52,19 @@ pub struct Counts {
     pub taken: u64,
     /// Verdicts of failure.
     pub retries: u64,
+}
+
+/// A key that is handed out, and what its worker may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handout<K> {
+    /// The key.
+    pub key: K,
+    /// 1 for the first try since the last success, and one more for each failure since.
+    pub attempt: u32,
+    /// What asked for it since it was last handed out.
+    pub cause: Cause,
+    /// How long it was ready before a worker took it.
+    pub queued_for: Duration,
 }
 
 /// The queue's state.
@@ -75,6 +91,10 @@ struct Item {
     failures: u32,
     /// The end of the backoff, after a failure.
     backoff_until: Now,
+    /// What asked for it since it was last handed out.
+    cause: Cause,
+    /// Since when it is ready.
+    ready_since: Now,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -106,16 +126,24 @@ impl<K: Hash + Eq + Clone> Core<K> {
     }
 
     /// Asks for `key` to be handed out. Asking again before it is handed out changes nothing.
-    pub fn add(&mut self, now: Now, key: K, urgency: Urgency) {
+    pub fn add(&mut self, now: Now, key: K, trigger: impl Into<Trigger>) {
+        let Trigger { cause, urgency, .. } = trigger.into();
         let item = match self.items.entry(key.clone()) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Item { place: Place::Ready, failures: 0, backoff_until: Now::ZERO });
+                vacant.insert(Item {
+                    place: Place::Ready,
+                    failures: 0,
+                    backoff_until: Now::ZERO,
+                    cause,
+                    ready_since: now,
+                });
                 self.counts.adds += 1;
                 self.ready.push_back(key);
                 return;
             }
             Entry::Occupied(occupied) => occupied.into_mut(),
         };
+        item.cause = item.cause.union(cause);
         match &mut item.place {
             Place::Ready => {}
             Place::InFlight { again, .. } => *again = (*again).max(Some(urgency)),
@@ -124,6 +152,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
                 if urgency == Urgency::Urgent || item.backoff_until <= now {
                     self.waiting.remove(&ticket);
                     item.place = Place::Ready;
+                    item.ready_since = now;
                     self.counts.adds += 1;
                     self.ready.push_back(key);
                 } else if ticket.0 > item.backoff_until {
@@ -137,7 +166,10 @@ impl<K: Hash + Eq + Clone> Core<K> {
     /// Asks for `key` to be handed out at `at` or, if that was asked for already, sooner.
     pub fn add_at(&mut self, now: Now, key: K, at: Now) {
         if at <= now {
-            return self.add(now, key, Urgency::Normal);
+            return self.add(now, key, Reason::Timer);
+        }
+        if let Some(item) = self.items.get_mut(&key) {
+            item.cause = item.cause.union(Cause::new(Reason::Timer));
         }
         match self.items.get_mut(&key).map(|item| &mut item.place) {
             None => self.wait(key, at),
@@ -154,14 +186,15 @@ impl<K: Hash + Eq + Clone> Core<K> {
     }
 
     /// Hands out the next key that is ready, which stays in flight until [`done`](Self::done).
-    pub fn take(&mut self) -> Option<K> {
+    pub fn take(&mut self, now: Now) -> Option<Handout<K>> {
         let key = self.ready.pop_front()?;
-        if let Some(item) = self.items.get_mut(&key) {
-            item.place = Place::InFlight { again: None, not_before: None };
-        }
+        let item = self.items.get_mut(&key)?;
+        item.place = Place::InFlight { again: None, not_before: None };
+        let cause = std::mem::take(&mut item.cause);
+        let (attempt, queued_for) = (item.failures.saturating_add(1), now.saturating_sub(item.ready_since));
         self.in_flight += 1;
         self.counts.taken += 1;
-        Some(key)
+        Some(Handout { key, attempt, cause, queued_for })
     }
 
     /// Takes back a key that was handed out.
@@ -178,9 +211,9 @@ impl<K: Hash + Eq + Clone> Core<K> {
         self.in_flight -= 1;
         let earlier = |at: Now| not_before.map_or(at, |other| other.min(at));
         let at = match verdict {
-            Verdict::Done | Verdict::After(_) if again.is_some() => Some(now),
+            Verdict::Done | Verdict::After(_) | Verdict::Await(_) if again.is_some() => Some(now),
             Verdict::Done => not_before,
-            Verdict::After(delay) => Some(earlier(now.saturating_add(delay))),
+            Verdict::After(delay) | Verdict::Await(delay) => Some(earlier(now.saturating_add(delay))),
             Verdict::Failed | Verdict::Postponed(_) if again == Some(Urgency::Urgent) => Some(now),
             Verdict::Failed => Some(self.back_off(now, &key)),
             Verdict::Postponed(delay) => Some(now.saturating_add(delay)),
@@ -194,8 +227,17 @@ impl<K: Hash + Eq + Clone> Core<K> {
                 item.failures = 0;
                 item.backoff_until = Now::ZERO;
             }
+            let reason = match verdict {
+                Verdict::Done => None,
+                Verdict::After(_) | Verdict::Await(_) => Some(Reason::Timer),
+                Verdict::Failed | Verdict::Postponed(_) => Some(Reason::Retry),
+            };
+            if let Some(reason) = reason {
+                item.cause = item.cause.union(Cause::new(reason));
+            }
             if at <= now {
                 item.place = Place::Ready;
+                item.ready_since = now;
                 self.counts.adds += 1;
                 self.ready.push_back(key);
             } else {
@@ -211,6 +253,7 @@ impl<K: Hash + Eq + Clone> Core<K> {
             let key = first.remove();
             if let Some(item) = self.items.get_mut(&key) {
                 item.place = Place::Ready;
+                item.ready_since = now;
             }
             self.counts.adds += 1;
             self.ready.push_back(key);
@@ -259,7 +302,14 @@ impl<K: Hash + Eq + Clone> Core<K> {
     fn wait(&mut self, key: K, at: Now) {
         self.issued += 1;
         let ticket = (at, self.issued);
-        let fresh = Item { place: Place::Waiting(ticket), failures: 0, backoff_until: Now::ZERO };
+        let cause = Cause::new(Reason::Timer);
+        let fresh = Item {
+            place: Place::Waiting(ticket),
+            failures: 0,
+            backoff_until: Now::ZERO,
+            cause,
+            ready_since: Now::ZERO,
+        };
         let item = self.items.entry(key.clone()).or_insert(fresh);
         if let Place::Waiting(former) = item.place {
             self.waiting.remove(&former);

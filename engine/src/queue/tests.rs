@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backoff::Schedule;
+use crate::trigger::{Reason, Urgency};
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -9,7 +10,24 @@ fn queue() -> Queue<&'static str> {
     Queue::new(Limits { per_key: Schedule::new(MILLI * 10, MILLI * 1000), overall: Bucket::new(1000, 1000) })
 }
 
-async fn take(queue: &Queue<&'static str>) -> Taken<&'static str> {
+/// Keys of one tenant.
+impl Tenanted for &'static str {
+    type Tenant = ();
+
+    fn tenant(&self) -> &() {
+        &()
+    }
+}
+
+impl Tenanted for usize {
+    type Tenant = ();
+
+    fn tenant(&self) -> &() {
+        &()
+    }
+}
+
+async fn take<'q>(queue: &'q Queue<&'static str>) -> Taken<'q, &'static str> {
     queue.take().await.expect("the queue is open")
 }
 
@@ -21,7 +39,7 @@ async fn one_who_waits_is_woken_by_an_add() {
         async move { take(&queue).await.key().to_string() }
     });
     tokio::task::yield_now().await;
-    queue.add("a", Urgency::Normal);
+    queue.add("a", Reason::Updated);
     assert_eq!(waiting.await.expect("a key"), "a");
 }
 
@@ -39,7 +57,7 @@ async fn one_who_is_woken_and_gives_up_leaves_the_key_to_the_next() {
     })
     .await;
     tokio::task::yield_now().await;
-    queue.add("a", Urgency::Normal);
+    queue.add("a", Reason::Updated);
     drop(first);
     assert_eq!(second.await.expect("the key"), "a");
 }
@@ -65,11 +83,13 @@ async fn a_delayed_key_comes_when_its_time_has_come_and_an_earlier_one_overtakes
 #[tokio::test(start_paused = true)]
 async fn a_key_dropped_by_a_panicking_worker_is_tried_again_after_a_backoff() {
     let queue = queue();
-    queue.add("a", Urgency::Normal);
-    let taken = take(&queue).await;
-    let worker = tokio::spawn(async move {
-        let _held = taken;
-        panic!("a bug in a reconciler");
+    queue.add("a", Reason::Updated);
+    let worker = tokio::spawn({
+        let queue = queue.clone();
+        async move {
+            let _held = take(&queue).await;
+            panic!("a bug in a reconciler");
+        }
     });
     worker.await.expect_err("it panicked");
     assert_eq!((queue.depth().waiting, queue.counts().retries), (1, 1));
@@ -78,16 +98,16 @@ async fn a_key_dropped_by_a_panicking_worker_is_tried_again_after_a_backoff() {
 #[tokio::test]
 async fn closing_ends_every_wait_and_hands_out_nothing_more() {
     let queue = queue();
-    queue.add("in flight", Urgency::Normal);
+    queue.add("in flight", Reason::Updated);
     let taken = take(&queue).await;
     let waiting = tokio::spawn({
         let queue = queue.clone();
         async move { queue.take().await.is_none() }
     });
     tokio::task::yield_now().await;
-    queue.add("left over", Urgency::Normal);
+    queue.add("left over", Reason::Updated);
     queue.close();
-    queue.add("too late", Urgency::Normal);
+    queue.add("too late", Reason::Updated);
     taken.done(Verdict::Failed);
     let _ = waiting.await.expect("no panic");
     assert!(queue.take().await.is_none());
@@ -137,7 +157,14 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
         .collect();
     for round in 0..ROUNDS {
         for key in 0..KEYS {
-            queue.add(key, if round % 3 == 0 { Urgency::Urgent } else { Urgency::Normal });
+            queue.add(
+                key,
+                Trigger::new(Reason::Updated).with_urgency(if round % 3 == 0 {
+                    Urgency::Urgent
+                } else {
+                    Urgency::Normal
+                }),
+            );
         }
         tokio::task::yield_now().await;
     }
@@ -145,7 +172,7 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     // seen once more than before the last round.
     let before: Vec<u32> = seen.iter().map(|count| count.load(Ordering::SeqCst)).collect();
     for key in 0..KEYS {
-        queue.add(key, Urgency::Normal);
+        queue.add(key, Reason::Updated);
     }
     while seen.iter().zip(&before).any(|(now, before)| now.load(Ordering::SeqCst) <= *before) {
         tokio::time::sleep(MILLI).await;

@@ -17,16 +17,20 @@ fn at(seconds: u64) -> Now {
     Duration::from_secs(seconds)
 }
 
+fn urgent() -> Trigger {
+    Trigger::new(Reason::Updated).with_urgency(Urgency::Urgent)
+}
+
 /// Hands out everything that is ready, in order.
 fn take_all(core: &mut Core<&'static str>) -> Vec<&'static str> {
-    std::iter::from_fn(|| core.take()).collect()
+    std::iter::from_fn(|| core.take(at(0)).map(|taken| taken.key)).collect()
 }
 
 #[test]
 fn a_key_added_many_times_is_handed_out_once_in_the_order_of_first_adds() {
     let mut core = core();
     for key in ["b", "a", "b", "c", "a"] {
-        core.add(at(0), key, Urgency::Normal);
+        core.add(at(0), key, Reason::Updated);
     }
     assert_eq!(take_all(&mut core), ["b", "a", "c"]);
 }
@@ -34,14 +38,14 @@ fn a_key_added_many_times_is_handed_out_once_in_the_order_of_first_adds() {
 #[test]
 fn a_key_added_in_flight_is_handed_out_again_after_it_is_given_back() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
-    core.take();
-    core.add(at(0), "a", Urgency::Normal);
-    assert_eq!(core.take(), None, "one key, one worker");
+    core.add(at(0), "a", Reason::Updated);
+    core.take(at(0));
+    core.add(at(0), "a", Reason::Updated);
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), None, "one key, one worker");
     core.done(at(1), "a", Verdict::Done);
-    assert_eq!(core.take(), Some("a"));
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), Some("a"));
     core.done(at(2), "a", Verdict::Done);
-    assert_eq!(core.take(), None);
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), None);
     assert!(core.items.is_empty(), "an idle key takes no memory");
 }
 
@@ -49,18 +53,18 @@ fn a_key_added_in_flight_is_handed_out_again_after_it_is_given_back() {
 fn a_failed_key_waits_twice_as_long_each_time_and_success_forgets_it() {
     let mut core = core();
     let mut now = at(0);
-    core.add(now, "a", Urgency::Normal);
+    core.add(now, "a", Reason::Updated);
     for wait in [1, 2, 4, 8] {
-        core.take().expect("ready");
+        core.take(at(0)).expect("ready");
         core.done(now, "a", Verdict::Failed);
         assert_eq!(core.wake_at(), Some(now + SECOND * wait));
         now += SECOND * wait;
         assert!(core.release(now));
     }
-    core.take().expect("ready");
+    core.take(at(0)).expect("ready");
     core.done(now, "a", Verdict::Done);
-    core.add(now, "a", Urgency::Normal);
-    core.take().expect("ready");
+    core.add(now, "a", Reason::Updated);
+    core.take(at(0)).expect("ready");
     core.done(now, "a", Verdict::Failed);
     assert_eq!(core.wake_at(), Some(now + SECOND));
 }
@@ -68,38 +72,38 @@ fn a_failed_key_waits_twice_as_long_each_time_and_success_forgets_it() {
 #[test]
 fn an_ordinary_trigger_does_not_shorten_a_backoff_and_an_urgent_one_does() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
-    core.take();
-    core.add(at(0), "a", Urgency::Normal);
+    core.add(at(0), "a", Reason::Updated);
+    core.take(at(0));
+    core.add(at(0), "a", Reason::Updated);
     core.done(at(0), "a", Verdict::Failed);
-    assert_eq!(core.take(), None, "added in flight, but backed off");
-    core.add(at(0), "a", Urgency::Normal);
-    assert_eq!(core.take(), None);
-    core.add(at(0), "a", Urgency::Urgent);
-    assert_eq!(core.take(), Some("a"));
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), None, "added in flight, but backed off");
+    core.add(at(0), "a", Reason::Updated);
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), None);
+    core.add(at(0), "a", urgent());
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), Some("a"));
     assert_eq!(core.waiting(), 0);
 }
 
 #[test]
 fn an_urgent_trigger_in_flight_outlives_the_failure() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
-    core.take();
-    core.add(at(0), "a", Urgency::Urgent);
-    core.add(at(0), "a", Urgency::Normal);
+    core.add(at(0), "a", Reason::Updated);
+    core.take(at(0));
+    core.add(at(0), "a", urgent());
+    core.add(at(0), "a", Reason::Updated);
     core.done(at(0), "a", Verdict::Failed);
-    assert_eq!(core.take(), Some("a"));
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), Some("a"));
 }
 
 #[test]
 fn a_postponed_key_is_not_counted_as_failed() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
-    core.take();
+    core.add(at(0), "a", Reason::Updated);
+    core.take(at(0));
     core.done(at(0), "a", Verdict::Postponed(SECOND * 5));
     assert_eq!((core.wake_at(), core.counts().retries), (Some(at(5)), 0));
     core.release(at(5));
-    core.take();
+    core.take(at(0));
     core.done(at(5), "a", Verdict::Failed);
     assert_eq!(core.wake_at(), Some(at(6)), "the first failure");
 }
@@ -111,15 +115,15 @@ fn of_two_delays_the_earlier_holds() {
     core.add_at(at(0), "a", at(5));
     core.add_at(at(0), "a", at(7));
     assert_eq!((core.wake_at(), core.waiting()), (Some(at(5)), 1));
-    core.add(at(1), "a", Urgency::Normal);
+    core.add(at(1), "a", Reason::Updated);
     assert_eq!((take_all(&mut core), core.wake_at()), (vec!["a"], None));
 }
 
 #[test]
 fn a_delay_asked_for_in_flight_is_kept_until_the_key_is_given_back() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
-    core.take();
+    core.add(at(0), "a", Reason::Updated);
+    core.take(at(0));
     core.add_at(at(0), "a", at(4));
     core.done(at(1), "a", Verdict::After(SECOND * 10));
     assert_eq!(core.wake_at(), Some(at(4)));
@@ -130,9 +134,9 @@ fn retries_of_all_keys_together_keep_to_the_overall_limit() {
     let limits = Limits { per_key: Schedule::new(Duration::from_millis(1), SECOND), overall: Bucket::new(1, 2) };
     let mut core = Core::new(limits);
     for key in 0..5 {
-        core.add(at(100), key, Urgency::Normal);
+        core.add(at(100), key, Reason::Updated);
     }
-    while let Some(key) = core.take() {
+    while let Some(key) = core.take(at(0)).map(|taken| taken.key) {
         core.done(at(100), key, Verdict::Failed);
     }
     let moments: Vec<u64> = core.waiting.keys().map(|ticket| ticket.0.as_secs()).collect();
@@ -144,22 +148,22 @@ fn the_overall_limit_is_no_floor_for_triggers() {
     let limits = Limits { per_key: Schedule::new(SECOND, SECOND * 60), overall: Bucket::new(1, 1) };
     let mut core = Core::new(limits);
     for key in 0..100 {
-        core.add(at(0), key, Urgency::Normal);
+        core.add(at(0), key, Reason::Updated);
     }
-    while let Some(key) = core.take() {
+    while let Some(key) = core.take(at(0)).map(|taken| taken.key) {
         core.done(at(0), key, Verdict::Failed);
     }
-    core.add(at(0), 99, Urgency::Normal);
+    core.add(at(0), 99, Reason::Updated);
     assert_eq!(core.wake_at(), Some(at(1)), "its own backoff holds");
-    core.add(at(1), 98, Urgency::Normal);
-    assert_eq!(core.take(), Some(98), "and no longer than that");
+    core.add(at(1), 98, Reason::Updated);
+    assert_eq!(core.take(at(0)).map(|taken| taken.key), Some(98), "and no longer than that");
 }
 
 #[test]
 #[should_panic(expected = "given back by the one who holds it")]
 fn a_key_that_is_not_in_flight_cannot_be_given_back() {
     let mut core = core();
-    core.add(at(0), "a", Urgency::Normal);
+    core.add(at(0), "a", Reason::Updated);
     core.done(at(0), "a", Verdict::Done);
 }
 
@@ -202,14 +206,14 @@ proptest! {
         for step in steps {
             match step {
                 Step::Add(key, urgent) => {
-                    core.add(now, key, if urgent { Urgency::Urgent } else { Urgency::Normal });
+                    core.add(now, key, if urgent { self::urgent() } else { Reason::Updated.into() });
                     owed.insert(key);
                 }
                 Step::AddAfter(key, seconds) => {
                     core.add_at(now, key, now + at(seconds));
                     owed.insert(key);
                 }
-                Step::Take => if let Some(key) = core.take() {
+                Step::Take => if let Some(key) = core.take(at(0)).map(|taken| taken.key) {
                     prop_assert!(!held.contains(&key), "{key} is in flight twice");
                     owed.remove(&key);
                     held.push(key);
@@ -233,7 +237,7 @@ proptest! {
             }
             now += SECOND * 10;
             core.release(now);
-            while let Some(key) = core.take() {
+            while let Some(key) = core.take(at(0)).map(|taken| taken.key) {
                 owed.remove(&key);
                 held.push(key);
             }
