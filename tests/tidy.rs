@@ -26,7 +26,7 @@ const AS_GOOD_AS_PURE: [&str; 1] = ["src/observe"];
 /// How a path below the folder of all homes goes on if it is an example's, and nobody's.
 const NOBODY: [&str; 3] = ["me/", ".kube/", "…"];
 
-/// Folders that hold nothing of the project's own.
+/// What holds nothing of the project's own.
 const SKIPPED: [&str; 2] = ["target", ".git"];
 
 /// A text file of the project.
@@ -83,10 +83,12 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) {
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let name = entry.file_name().display().to_string();
+        // In a worktree, git's folder is a file.
+        if SKIPPED.contains(&name.as_str()) {
+            continue;
+        }
         if entry.path().is_dir() {
-            if !SKIPPED.contains(&name.as_str()) {
-                collect(&entry.path(), &format!("{prefix}{name}/"), files);
-            }
+            collect(&entry.path(), &format!("{prefix}{name}/"), files);
         // What is no text is none of this test's business.
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
             files.push(File::new(&format!("{prefix}{name}"), &text));
