@@ -151,11 +151,11 @@ impl Writer {
             return Ok(Applied::Outdated);
         }
         let key = child_key::<C>(&application.metadata.key());
-        let mut answer = self.client.apply::<C>(&key, body.clone(), &precondition).await;
+        let mut answer = self.client.apply::<C>(&key, &body, &precondition).await;
         // Ports that other writers own survive an apply, or make the server refuse it.
         if needs_take_over(&answer, &body) {
             match self.take_over::<C>(&key, &body, &precondition).await {
-                Ok(Some(precondition)) => answer = self.client.apply::<C>(&key, body.clone(), &precondition).await,
+                Ok(Some(precondition)) => answer = self.client.apply::<C>(&key, &body, &precondition).await,
                 Ok(None) => {}
                 Err(error) => answer = Err(error),
             }

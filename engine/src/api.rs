@@ -1,23 +1,38 @@
-//! The Kubernetes API in verbs: get, list, watch, apply, patch, create. Knows nothing of caches.
+//! The Kubernetes API in verbs: get, list, watch, apply, patch, replace, create, delete. Knows nothing of caches.
 //!
 //! Requests go into one [`transport::Service`]; decoded entries and [`Error`]s come out.
 
 mod decode;
+mod delete;
 mod error;
+mod finalizer;
+mod patch;
+mod path;
+mod warning;
+mod write;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Collected, Limited};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt;
+use tracing::warn;
 
 #[cfg(test)]
 pub(crate) use self::decode::tests::Thing;
 pub use self::decode::{Entry, Event, Invalid, Page};
-pub use self::error::{Error, Status};
+pub use self::delete::{Deleted, Deletion, Propagation};
+pub use self::error::{Error, Status, StatusCause, StatusDetails};
+pub use self::finalizer::Finalizer;
+pub use self::patch::{Operation, PatchType, pointer};
+use self::path::{collection_path, escape, object_path};
+use self::warning::Warnings;
+pub use self::write::{FieldValidation, Precondition, Scale};
 use crate::frame::Frames;
-use crate::object::{Key, Object, Resource, ResourceVersion, Uid};
+use crate::object::{Key, Object, Resource, ResourceVersion};
 use crate::transport;
 
 /// Speaks to one API server as one field manager.
@@ -26,25 +41,10 @@ pub struct Client {
     service: transport::Service,
     /// The name under which the server files the fields that this client sets.
     field_manager: &'static str,
-}
-
-/// What must hold for a write to happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Precondition {
-    /// The object does not exist.
-    Absent,
-    /// The object is this life of its name, in exactly this state.
-    Unchanged {
-        /// Which life.
-        uid: Uid,
-        /// Which state.
-        version: ResourceVersion,
-    },
-    /// The object is this life of its name, in whatever state.
-    SameLife {
-        /// Which life.
-        uid: Uid,
-    },
+    /// Whether writes are admitted and answered, and not kept.
+    dry_run: bool,
+    field_validation: Option<FieldValidation>,
+    warnings: Arc<Warnings>,
 }
 
 /// Where a watch starts.
@@ -58,15 +58,41 @@ pub enum Start {
 
 /// A part of an object with an endpoint of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subresource {
     /// `/status`.
     Status,
+    /// `/scale`.
+    Scale,
+    /// Another one by its name, such as `approval` or `resize`.
+    Other(&'static str),
+}
+
+impl Subresource {
+    /// The name in URLs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 impl Client {
     /// A client that sends its requests through `service`, and names itself `field_manager` as the owner of what it writes.
     pub fn new(service: transport::Service, field_manager: &'static str) -> Self {
-        Self { service, field_manager }
+        Self { service, field_manager, dry_run: false, field_validation: None, warnings: Arc::default() }
+    }
+
+    /// A client whose writes the server checks, admits and answers as any others, and does not keep (`dryRun=All`).
+    pub fn dry_run(&self) -> Self {
+        Self { dry_run: true, ..self.clone() }
+    }
+
+    /// A client that says what the server does with fields that it does not know; the server decides by default.
+    pub fn field_validation(&self, validation: FieldValidation) -> Self {
+        Self { field_validation: Some(validation), ..self.clone() }
     }
 
     /// The owner of what it writes.
@@ -142,62 +168,6 @@ impl Client {
         Ok(Watch { body: response.into_body(), frames: Frames::default(), decoded: std::marker::PhantomData })
     }
 
-    /// Makes the object's fields those of `body` (server-side apply), taking them from whoever holds them, and returns the
-    /// new state. `body` needs `apiVersion`, `kind` and `metadata.name`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::is_conflict`] where the precondition does not hold, or a 422 for a foreign uid.
-    ///
-    /// # Panics
-    ///
-    /// If `body` or its `metadata` is no JSON object.
-    pub async fn apply<T: Object>(&self, key: &Key, mut body: Value, precondition: &Precondition) -> Result<T, Error> {
-        // Seen on 1.37: an apply with a version that no object can have creates where the name is free, and is refused with
-        // 409 where it is not. Unlike a POST it makes the field ownership an apply's from the first write on.
-        let (uid, version) = match precondition {
-            Precondition::Absent => (None, Some(ResourceVersion::never())),
-            Precondition::Unchanged { uid, version } => (Some(uid), Some(version.clone())),
-            Precondition::SameLife { uid } => (Some(uid), None),
-        };
-        if let Some(version) = version {
-            body["metadata"]["resourceVersion"] = json!(version);
-        }
-        if let Some(uid) = uid {
-            body["metadata"]["uid"] = json!(uid);
-        }
-        let path = format!("{}?fieldManager={}&force=true", object_path(&T::RESOURCE, key, None)?, self.field_manager);
-        let request = request(Method::PATCH, path, Some(("application/apply-patch+yaml", &body)))?;
-        decode(&self.call(request).await?)
-    }
-
-    /// Merges `body` into the object (RFC 7396), or into a part of it, and returns the new state. A `resourceVersion` in
-    /// `body` makes it a precondition.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Error`]; [`Error::is_conflict`] where the precondition does not hold.
-    pub async fn merge<T: Object>(
-        &self,
-        key: &Key,
-        subresource: Option<Subresource>,
-        body: &Value,
-    ) -> Result<T, Error> {
-        let path = format!("{}?fieldManager={}", object_path(&T::RESOURCE, key, subresource)?, self.field_manager);
-        let request = request(Method::PATCH, path, Some(("application/merge-patch+json", body)))?;
-        decode(&self.call(request).await?)
-    }
-
-    /// Creates an object in `namespace`.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Error`]; [`Error::is_conflict`] where the name is taken.
-    pub async fn create(&self, resource: &Resource, namespace: &str, body: &Value) -> Result<(), Error> {
-        let path = format!("{}?fieldManager={}", collection_path(resource, Some(namespace))?, self.field_manager);
-        self.call(request(Method::POST, path, Some(("application/json", body)))?).await.map(drop)
-    }
-
     /// Sends a request and reads the whole body of a good answer.
     async fn call(&self, request: transport::Request) -> Result<Bytes, Error> {
         let body = self.open(request).await?.into_body();
@@ -207,6 +177,9 @@ impl Client {
     /// Sends a request and returns once a good answer begins.
     async fn open(&self, request: transport::Request) -> Result<transport::Response, Error> {
         let response = self.service.clone().oneshot(request).await.map_err(Error::Transport)?;
+        for warning in self.warnings.new_in(response.headers()) {
+            warn!(%warning, "the API server warns");
+        }
         if response.status().is_success() {
             return Ok(response);
         }
@@ -276,83 +249,9 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(Error::Decode)
 }
 
-fn collection_path(resource: &Resource, namespace: Option<&str>) -> Result<String, Error> {
-    let mut path = if resource.group.is_empty() { String::from("/api/") } else { format!("/apis/{}/", resource.group) };
-    path.push_str(resource.version);
-    if let Some(namespace) = namespace {
-        path.push_str("/namespaces/");
-        path.push_str(segment(namespace)?);
-    }
-    path.push('/');
-    path.push_str(resource.plural);
-    Ok(path)
-}
-
-fn object_path(resource: &Resource, key: &Key, subresource: Option<Subresource>) -> Result<String, Error> {
-    let namespace = (!key.namespace.is_empty()).then_some(&*key.namespace);
-    let mut path = collection_path(resource, namespace)?;
-    path.push('/');
-    path.push_str(segment(&key.name)?);
-    match subresource {
-        None => {}
-        Some(Subresource::Status) => path.push_str("/status"),
-    }
-    Ok(path)
-}
-
-/// Refuses a name that would lead a request astray; the API server allows no such name, so this one never existed.
-fn segment(name: &str) -> Result<&str, Error> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
-    if !name.is_empty() && name != "." && name != ".." && name.bytes().all(plain) {
-        Ok(name)
-    } else {
-        Err(Error::Request(format!("{name:?} is no name of an object")))
-    }
-}
-
-/// Percent-encodes a query value (RFC 3986).
-fn escape(value: &str, into: &mut String) {
-    use std::fmt::Write as _;
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            into.push(char::from(byte));
-        } else {
-            // Writing to a string can't fail.
-            let _ = write!(into, "%{byte:02X}");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DEPLOYMENT: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
-    const SERVICE: Resource = Resource { group: "", version: "v1", kind: "Service", plural: "services" };
-
-    #[test]
-    fn paths_are_those_of_the_kubernetes_api() {
-        let key = Key::new("shop", "web");
-        assert_eq!(
-            object_path(&DEPLOYMENT, &key, Some(Subresource::Status)).expect("a path"),
-            "/apis/apps/v1/namespaces/shop/deployments/web/status"
-        );
-        assert_eq!(collection_path(&SERVICE, None).expect("a path"), "/api/v1/services");
-    }
-
-    #[test]
-    fn a_name_that_would_change_the_path_is_refused() {
-        for name in ["", "..", "a/b", "a?b", "a%2fb", "a b"] {
-            assert!(object_path(&SERVICE, &Key::new("shop", name), None).is_err(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn query_values_are_escaped() {
-        let mut escaped = String::new();
-        escape("a+b/c=&é", &mut escaped);
-        assert_eq!(escaped, "a%2Bb%2Fc%3D%26%C3%A9");
-    }
 
     #[test]
     fn an_answer_that_is_no_status_is_quoted_in_short() {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::debug;
@@ -115,8 +116,8 @@ async fn send(client: Client, controller: &'static str, instance: String, mut re
             }
         };
         // An event is a courtesy: one that can't be sent, in a terminating namespace say, is not worth a retry.
-        match client.create(&EVENTS, &namespace, &body).await {
-            Ok(()) => drop(sent.insert(same, Instant::now())),
+        match client.create_as::<IgnoredAny>(&EVENTS, Some(&namespace), &body).await {
+            Ok(_) => drop(sent.insert(same, Instant::now())),
             Err(error) => debug!(error = chain(&error), "event can't be sent"),
         }
     }

@@ -20,6 +20,7 @@ mod deadline;
 mod error;
 mod observe;
 mod pem;
+mod repeatable;
 mod retry;
 mod serve;
 mod tls;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 
 pub use self::error::Error;
 pub use self::observe::Observer;
+pub use self::repeatable::Repeatable;
 pub use self::serve::serve;
 
 use crate::config::Config;

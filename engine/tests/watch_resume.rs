@@ -101,7 +101,7 @@ async fn a_server_that_is_killed_while_objects_change_is_followed_without_a_gap(
 async fn write_or_fail(space: &Space<'_>, step: usize) {
     let (name, value) = (format!("app-{}", step % 10), step.to_string());
     match (step / 10) % 3 {
-        0 => drop(space.client.create(&ConfigMap::RESOURCE, space.name, &config_map(&name, &value)).await),
+        0 => drop(space.client.create::<ConfigMap>(Some(space.name), config_map(&name, &value)).await),
         1 => {
             let body = serde_json::json!({"data": {"value": value}});
             drop(space.client.merge::<ConfigMap>(&space.key(&name), None, &body).await);

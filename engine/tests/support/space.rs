@@ -64,7 +64,7 @@ impl<'c> Space<'c> {
     /// Creates an object.
     pub(crate) async fn create(&self, name: &str, value: &str) {
         let body = config_map(name, value);
-        self.client.create(&ConfigMap::RESOURCE, self.name, &body).await.expect("it is created");
+        self.client.create::<ConfigMap>(Some(self.name), &body).await.expect("it is created");
     }
 
     /// Creates `count` objects, named after their numbers.
