@@ -22,6 +22,7 @@ use crate::queue::{Bucket, Limits, Queue, Verdict};
 use crate::reflector::Reflector;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Change, Reader};
+use crate::trace::Context;
 use crate::trigger::{Reason, Trigger, Urgency};
 
 /// Brings the present state of the world closer to the wish of one object.
@@ -242,10 +243,20 @@ async fn work(
     while let Some(taken) = queue.take().await {
         let key = taken.key().clone();
         // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
-        let span = info_span!("reconcile", controller = name, namespace = &*key.namespace, object = &*key.name);
+        let context = Context::root();
+        let span = info_span!(
+            "reconcile",
+            controller = name,
+            namespace = &*key.namespace,
+            object = &*key.name,
+            attempt = taken.attempt(),
+            cause = %taken.cause(),
+            trace_id = %context.trace_id(),
+            span_id = %context.span_id(),
+        );
         let started = Instant::now();
         // Inside of a block of its own, so that a panic before the first await is caught as well.
-        let reconcile = AssertUnwindSafe(async { reconciler.reconcile(&key).await }).catch_unwind();
+        let reconcile = AssertUnwindSafe(context.scope(async { reconciler.reconcile(&key).await })).catch_unwind();
         let ended = timeout(RECONCILE_DEADLINE, reconcile.instrument(span.clone())).await;
         let (verdict, result) = span.in_scope(|| match ended {
             Ok(Ok(Ok(Outcome::Done))) => (Verdict::Done, "success"),

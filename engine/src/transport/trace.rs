@@ -1,12 +1,15 @@
-//! Tells the log of each request: once, however often it was tried. The query stays out, since it may hold secrets.
+//! Tells the log of each request, and the server to which trace it belongs: once, however often it was tried. The query stays
+//! out of the log, since it may hold secrets.
 
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{Error, Inner, Request, Response};
+use crate::trace::{Context as Traced, HEADER};
 
 /// The outermost layer.
 #[derive(Clone)]
@@ -29,8 +32,18 @@ impl<S: Inner> tower::Service<Request> for Trace<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let context = Traced::current().map(Traced::child);
+        if let Some(Ok(context)) = context.map(|context| HeaderValue::try_from(context.to_string())) {
+            request.headers_mut().insert(HEADER, context);
+        }
+        let span = tracing::debug_span!(
+            "request",
+            method = %request.method(),
+            path = request.uri().path(),
+            trace_id = context.map(|context| display(context.trace_id())),
+            span_id = context.map(|context| display(context.span_id())),
+        );
         let started = Instant::now();
         let response = span.in_scope(|| self.inner.call(request));
         let told = async move {
@@ -48,5 +61,33 @@ impl<S: Inner> tower::Service<Request> for Trace<S> {
             result
         };
         Box::pin(told.instrument(span))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+    use crate::transport::Service;
+
+    #[tokio::test]
+    async fn a_request_says_which_trace_it_belongs_to_and_only_if_it_does() {
+        let echo = service_fn(async |request: Request| {
+            let mut response = Response::default();
+            *response.headers_mut() = request.headers().clone();
+            Ok::<_, Error>(response)
+        });
+        let service = Trace::new(Service::new(echo));
+        let ask = || service.clone().oneshot(Request::default());
+        assert!(ask().await.unwrap().headers().is_empty());
+
+        let traced = Traced::root();
+        let response = traced.scope(ask()).await.unwrap();
+        let parent = response.headers()[HEADER].to_str().unwrap();
+        let (trace, span) = (traced.trace_id().to_string(), traced.span_id().to_string());
+        let parts: Vec<_> = parent.split('-').collect();
+        assert_eq!((parts[0], parts[1], parts.len()), ("00", trace.as_str(), 4), "{parent}");
+        assert_ne!(parts[2], span, "a request is a span of its own");
     }
 }
