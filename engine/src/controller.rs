@@ -12,10 +12,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::api::Client;
 use crate::backoff::{Schedule, jittered};
+use crate::lease::{Leadership, Leading};
 use crate::metrics::Metrics;
 use crate::object::{Key, Object, chain};
 use crate::queue::{Bucket, Limits, Queue, Verdict};
@@ -23,6 +24,7 @@ use crate::reflector::Reflector;
 use crate::shutdown::Shutdown;
 use crate::store::{self, Change, Reader};
 use crate::trace::Context;
+use crate::transport;
 use crate::trigger::{Reason, Trigger, Urgency};
 
 /// Brings the present state of the world closer to the wish of one object.
@@ -93,6 +95,7 @@ pub struct Controller {
     queue: Queue<Key>,
     sources: Vec<Source>,
     metrics: Arc<Metrics>,
+    leadership: Leadership,
 }
 
 /// One kind that is watched.
@@ -127,7 +130,7 @@ impl Controller {
             Limits { per_key: Schedule::new(BACKOFF.0, BACKOFF.1), overall: Bucket::new(RETRIES.0, RETRIES.1) };
         let queue = Queue::new(limits);
         metrics.observe_queue(name, &queue);
-        Self { name, queue, sources: Vec::new(), metrics }
+        Self { name, queue, sources: Vec::new(), metrics, leadership: Leadership::always() }
     }
 
     /// Watches objects of type `T` in `namespaces` (in all of them, if there are none), adds the keys that `mapper` makes of
@@ -167,6 +170,12 @@ impl Controller {
         reader
     }
 
+    /// Lets workers run only while `leadership` leads. Caches and queue are filled before and in between, so that they begin
+    /// with what has changed since the last leader did its part, and with everything if they are the first.
+    pub fn elected_by(&mut self, leadership: Leadership) {
+        self.leadership = leadership;
+    }
+
     /// Tells whether the caches are filled.
     pub fn readiness(&self) -> Readiness {
         let sources = self.sources.iter().map(|source| (source.name.clone(), source.is_synced.clone()));
@@ -192,30 +201,55 @@ impl Controller {
         background.spawn(async move { queue.drive().await });
 
         tokio::select! {
-            () = all(unsynced) => info!(controller = self.name, workers, "caches filled, starting workers"),
+            () = all(unsynced) => info!(controller = self.name, workers, "caches filled"),
             () = report_missing(&readiness) => {}
             Some(_) = background.join_next() => return Err(Error::TaskEnded(self.name)),
             () = shutdown.given() => return Ok(()),
         }
 
         let reconciler = Arc::new(reconciler);
-        let outage = Arc::new(AtomicBool::new(false));
-        let mut running = JoinSet::new();
-        for _ in 0..workers {
-            let queue = self.queue.clone();
-            running.spawn(work(self.name, queue, reconciler.clone(), self.metrics.clone(), outage.clone()));
+        loop {
+            let leading = tokio::select! {
+                leading = self.leadership.acquired() => leading,
+                Some(_) = background.join_next() => return Err(Error::TaskEnded(self.name)),
+                () = shutdown.given() => return Ok(()),
+            };
+            info!(controller = self.name, workers, "starting workers");
+            let outage = Arc::new(AtomicBool::new(false));
+            let mut running = JoinSet::new();
+            for _ in 0..workers {
+                let queue = self.queue.clone();
+                running.spawn(work(self.name, queue, reconciler.clone(), self.metrics.clone(), outage.clone()));
+            }
+            let ended = tokio::select! {
+                // Before all others: what is lost is not to be worked on.
+                biased;
+                () = leading.lost() => None,
+                () = shutdown.given() => Some(Ok(())),
+                Some(_) = background.join_next() => Some(Err(Error::TaskEnded(self.name))),
+                Some(_) = running.join_next() => Some(Err(Error::TaskEnded(self.name))),
+            };
+            if let Some(ended) = ended {
+                self.queue.close();
+                drain(self.name, &self.queue, &mut running, &leading).await;
+                return ended;
+            }
+            warn!(controller = self.name, "not leading any more, stopping workers");
+            // Where they are: the next write would be refused. The keys that they hold return to the queue.
+            running.shutdown().await;
         }
-        let ended = tokio::select! {
-            () = shutdown.given() => Ok(()),
-            Some(_) = background.join_next() => Err(Error::TaskEnded(self.name)),
-            Some(_) = running.join_next() => Err(Error::TaskEnded(self.name)),
-        };
-        self.queue.close();
-        if timeout(DRAIN_DEADLINE, async { while running.join_next().await.is_some() {} }).await.is_err() {
-            warn!(controller = self.name, in_flight = self.queue.depth().in_flight, "workers did not finish in time");
-        }
-        ended
     }
+}
+
+/// Lets workers finish what they hold, and returns once none is left: the Lease may then be given back.
+async fn drain(name: &'static str, queue: &Queue<Key>, running: &mut JoinSet<()>, leading: &Leading) {
+    tokio::select! {
+        () = async { while running.join_next().await.is_some() {} } => return,
+        () = leading.lost() => {}
+        () = sleep(DRAIN_DEADLINE) => {}
+    }
+    warn!(controller = name, in_flight = queue.depth().in_flight, "workers did not finish in time");
+    running.shutdown().await;
 }
 
 async fn all(tasks: Vec<Task>) {
@@ -264,6 +298,11 @@ async fn work(
             Ok(Ok(Err(failure))) => {
                 let cause = chain(&failure);
                 match failure {
+                    // Nothing is wrong with the object, and these workers are about to be stopped.
+                    _ if is_fenced(&failure) => {
+                        debug!("{cause}");
+                        (Verdict::Postponed(Duration::ZERO), "error")
+                    }
                     Failure::Retry(_) => {
                         warn!("{cause}");
                         (Verdict::Failed, "error")
@@ -296,6 +335,12 @@ async fn work(
             outage.store(false, Ordering::Relaxed);
         }
     }
+}
+
+/// Whether a write was refused since this process does not lead.
+fn is_fenced(failure: &Failure) -> bool {
+    let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<transport::Error>()).any(transport::Error::is_fenced)
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

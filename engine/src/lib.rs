@@ -21,6 +21,7 @@ pub mod config;
 pub mod transport;
 pub mod frame; // pure: bytes -> JSON documents
 pub mod api;
+pub mod lease; // a Lease, and who else is there -> who may write
 pub mod watch; // pure: answers of the API server -> transactions on a cache
 pub mod store; // pure but for its lock
 pub mod reflector;

@@ -53,6 +53,14 @@ pub enum Error {
     /// The response was not complete in time.
     #[error("the response was not complete within {0:?}")]
     Slow(Duration),
+
+    /// This process does not lead, or has ceased to, so that it must not write; see
+    /// [`Leadership::fence`](crate::lease::Leadership::fence). Nothing is wrong with the request.
+    #[error("this process does not lead, and must not write")]
+    Fenced {
+        /// Whether it was cut off under way, so that whether it was executed is unknown.
+        sent: bool,
+    },
 }
 
 impl Error {
@@ -71,8 +79,13 @@ impl Error {
         matches!(self, Self::Lost(_) | Self::Cut(_))
     }
 
+    /// Returns true if the request was refused, or cut off, since this process does not lead.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Fenced { .. })
+    }
+
     /// Returns true if the server cannot have seen the request, so that it may be repeated whatever it was.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::Token { .. } | Self::Connect(_))
+        matches!(self, Self::Setting { .. } | Self::Token { .. } | Self::Connect(_) | Self::Fenced { sent: false })
     }
 }
