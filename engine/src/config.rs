@@ -27,6 +27,8 @@ pub struct Config {
     pub tls: Tls,
     /// What each request carries to say who sends it.
     pub credential: Credential,
+    /// Whether responses are asked for uncompressed, which costs less time and more traffic.
+    pub disable_compression: bool,
 }
 
 /// How a connection is secured.

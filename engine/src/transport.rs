@@ -6,7 +6,7 @@
 //! A request passes these layers, each a [`tower::Service`] in a file of its own, from the outside in:
 //!
 //! ```text
-//! trace -> retry -> observe -> deadline -> auth -> address -> client
+//! trace -> retry -> observe -> deadline -> auth -> gzip -> address -> client
 //! ```
 //!
 //! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (reading a token, connecting,
@@ -18,6 +18,7 @@ mod auth;
 mod client;
 mod deadline;
 mod error;
+mod gzip;
 mod observe;
 mod pem;
 mod repeatable;
@@ -123,7 +124,8 @@ pub fn connect_with(config: &Config, options: Options) -> Result<Service, Error>
 fn stack(config: &Config, options: Options, limits: Limits) -> Result<Service, Error> {
     let client = client::Client::new(config, limits)?;
     let address = address::Address::new(client, &config.server, options.user_agent.as_deref())?;
-    let auth = auth::Auth::new(address, &config.credential)?;
+    let gzip = gzip::Gzip::new(address, !config.disable_compression);
+    let auth = auth::Auth::new(gzip, &config.credential)?;
     let deadline = deadline::Deadline::new(auth, limits.head, limits.whole);
     let observe = observe::Observe::new(deadline, options.observer.unwrap_or_else(ignore));
     let retry = retry::layer(observe);

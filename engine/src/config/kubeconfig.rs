@@ -107,7 +107,8 @@ impl Kubeconfig {
             }
         }
         let default_namespace = namespace.unwrap_or_else(|| "default".to_owned());
-        Ok(Config { server, default_namespace, tls, credential })
+        let disable_compression = cluster.value.disable_compression;
+        Ok(Config { server, default_namespace, tls, credential, disable_compression })
     }
 }
 

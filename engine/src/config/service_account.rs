@@ -33,6 +33,7 @@ pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
         default_namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
         tls: Tls { authority: Some(environment.read(&file("ca.crt"))?), ..Tls::default() },
         credential: Credential::TokenFile(file("token")),
+        disable_compression: false,
     })
 }
 

@@ -26,6 +26,7 @@ fn config(server: &str) -> Config {
         default_namespace: "default".to_owned(),
         tls: Tls::default(),
         credential: Credential::None,
+        disable_compression: false,
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) struct Cluster {
     #[serde(deserialize_with = "secret")]
     pub(super) certificate_authority_data: Option<Secret>,
     pub(super) insecure_skip_tls_verify: bool,
+    pub(super) disable_compression: bool,
     #[serde(deserialize_with = "text")]
     pub(super) tls_server_name: Option<String>,
     #[serde(deserialize_with = "text")]
