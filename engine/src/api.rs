@@ -8,6 +8,7 @@ mod error;
 mod finalizer;
 mod patch;
 mod path;
+mod selector;
 mod warning;
 mod write;
 
@@ -28,7 +29,8 @@ pub use self::delete::{Deleted, Deletion, Propagation};
 pub use self::error::{Error, Status, StatusCause, StatusDetails};
 pub use self::finalizer::Finalizer;
 pub use self::patch::{Operation, PatchType, pointer};
-use self::path::{collection_path, escape, object_path};
+use self::path::{collection_path, object_path, query};
+pub use self::selector::{Collection, Error as SelectorError, Field, Label, Labels, Scope, Selector};
 use self::warning::Warnings;
 pub use self::write::{FieldValidation, Precondition, Scale};
 use crate::frame::Frames;
@@ -106,7 +108,8 @@ impl Client {
     ///
     /// Any [`Error`] but one for which [`Error::is_not_found`] holds.
     pub async fn get<T: Object>(&self, key: &Key) -> Result<Option<T>, Error> {
-        self.get_as(&T::RESOURCE, key).await
+        let path = object_path(&T::RESOURCE, key, None)?;
+        self.read(request_as(accept::<T>(false), Method::GET, path, None)?).await
     }
 
     /// Reads one object of `resource` as any type.
@@ -115,7 +118,10 @@ impl Client {
     ///
     /// As [`get`](Self::get).
     pub async fn get_as<T: DeserializeOwned>(&self, resource: &Resource, key: &Key) -> Result<Option<T>, Error> {
-        let request = request(Method::GET, object_path(resource, key, None)?, None)?;
+        self.read(request(Method::GET, object_path(resource, key, None)?, None)?).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: transport::Request) -> Result<Option<T>, Error> {
         match self.call(request).await.and_then(|body| decode(&body)) {
             Ok(object) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -123,23 +129,27 @@ impl Client {
         }
     }
 
-    /// Reads one page of all objects, or of those in one namespace, at the newest version.
+    /// Reads one page of a collection, of at most `limit` objects, at the newest version; all of it, if there is no limit.
     ///
     /// # Errors
     ///
     /// Any [`Error`]; a 410 means that `continue_token` has expired and the list must start over.
     pub async fn list<T: Object>(
         &self,
-        namespace: Option<&str>,
-        limit: u32,
+        collection: &Collection,
+        limit: Option<u32>,
         continue_token: Option<&str>,
     ) -> Result<Page<T>, Error> {
-        let mut path = format!("{}?limit={limit}", collection_path(&T::RESOURCE, namespace)?);
-        if let Some(token) = continue_token {
-            path.push_str("&continue=");
-            escape(token, &mut path);
+        let mut path = collection_path(&T::RESOURCE, collection.namespace.as_deref())?;
+        if let Some(limit) = limit {
+            query(&mut path, "limit", &limit.to_string());
         }
-        Page::decode(&self.call(request(Method::GET, path, None)?).await?)
+        if let Some(token) = continue_token {
+            query(&mut path, "continue", token);
+        }
+        select(&mut path, &collection.selector);
+        let request = request_as(accept::<T>(true), Method::GET, path, None)?;
+        Page::decode(&self.call(request).await?)
     }
 
     /// Opens a watch that the server ends after `timeout_seconds`.
@@ -149,22 +159,20 @@ impl Client {
     /// Any [`Error`]; a 410 means that the version to start at is compacted away.
     pub async fn watch<T: Object>(
         &self,
-        namespace: Option<&str>,
+        collection: &Collection,
         start: &Start,
         timeout_seconds: u64,
     ) -> Result<Watch<T>, Error> {
         let mut path = format!(
             "{}?watch=1&allowWatchBookmarks=true&timeoutSeconds={timeout_seconds}",
-            collection_path(&T::RESOURCE, namespace)?
+            collection_path(&T::RESOURCE, collection.namespace.as_deref())?
         );
         match start {
-            Start::After(version) => {
-                path.push_str("&resourceVersion=");
-                escape(&version.0, &mut path);
-            }
+            Start::After(version) => query(&mut path, "resourceVersion", &version.0),
             Start::WithList => path.push_str("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"),
         }
-        let response = self.open(request(Method::GET, path, None)?).await?;
+        select(&mut path, &collection.selector);
+        let response = self.open(request_as(accept::<T>(false), Method::GET, path, None)?).await?;
         Ok(Watch { body: response.into_body(), frames: Frames::default(), decoded: std::marker::PhantomData })
     }
 
@@ -236,8 +244,27 @@ impl<T: Object> Watch<T> {
     }
 }
 
+/// What is asked for of a `T`, or of a list of them. A server that can't leave out all but the metadata sends the whole,
+/// which is read as well.
+fn accept<T: Object>(is_list: bool) -> &'static str {
+    match (T::METADATA_ONLY, is_list) {
+        (false, _) => "application/json",
+        (true, false) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+        (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+    }
+}
+
 fn request(method: Method, path: String, body: Option<(&'static str, &Value)>) -> Result<transport::Request, Error> {
-    let request = Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json");
+    request_as("application/json", method, path, body)
+}
+
+fn request_as(
+    accept: &'static str,
+    method: Method,
+    path: String,
+    body: Option<(&'static str, &Value)>,
+) -> Result<transport::Request, Error> {
+    let request = Request::builder().method(method).uri(path).header(header::ACCEPT, accept);
     match body {
         None => request.body(Bytes::new()),
         Some((content_type, body)) => request.header(header::CONTENT_TYPE, content_type).body(body.to_string().into()),
@@ -247,6 +274,15 @@ fn request(method: Method, path: String, body: Option<(&'static str, &Value)>) -
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(Error::Decode)
+}
+
+fn select(path: &mut String, selector: &Selector) {
+    if !selector.labels.0.is_empty() {
+        query(path, "labelSelector", &selector.labels.to_string());
+    }
+    if !selector.fields.is_empty() {
+        query(path, "fieldSelector", &selector.fields());
+    }
 }
 
 #[cfg(test)]

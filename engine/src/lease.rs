@@ -37,7 +37,7 @@ use self::core::{Core, Failure, Kind, Now, Step, Write};
 use self::leadership::Term;
 use self::record::Lease;
 use self::timing::JITTER;
-use crate::api::{self, Client, Entry, Event, Precondition, Start, Watch};
+use crate::api::{self, Client, Collection, Entry, Event, Precondition, Start, Watch};
 use crate::object::{Key, ResourceVersion, chain};
 use crate::shutdown::Shutdown;
 
@@ -291,7 +291,7 @@ async fn observe(
     } else {
         *opened = Instant::now();
         let start = Start::After(version.clone());
-        open.insert(client.watch(Some(&key.namespace), &start, WATCH_SECONDS).await.map_err(Some)?)
+        open.insert(client.watch(&Collection::object(key), &start, WATCH_SECONDS).await.map_err(Some)?)
     };
     loop {
         let (entry, is_gone) = match watch.next().await.map_err(Some)? {

@@ -42,8 +42,30 @@ pub trait Object: DeserializeOwned + Send + Sync + 'static {
     /// Where the API server serves it.
     const RESOURCE: Resource;
 
+    /// Whether the server is asked for the metadata alone (`PartialObjectMetadata`), so that it need not even send the rest.
+    const METADATA_ONLY: bool = false;
+
     /// Its metadata.
     fn metadata(&self) -> &Metadata;
+}
+
+/// The metadata of a `T`, for those who read no more of it: all else is neither sent nor decoded nor kept.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "")]
+pub struct PartialObjectMetadata<T> {
+    /// The metadata.
+    pub metadata: Metadata,
+    #[serde(skip)]
+    of: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Object> Object for PartialObjectMetadata<T> {
+    const RESOURCE: Resource = T::RESOURCE;
+    const METADATA_ONLY: bool = true;
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
 }
 
 /// Namespace and name: what a controller passes from module to module in place of an object.

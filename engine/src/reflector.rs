@@ -2,12 +2,15 @@
 //!
 //! Each commit's changes go to one callback, in order. This module knows no kind and no queue.
 
+mod upkeep;
+
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info, warn};
 
-use crate::api::{Client, Entry, Error};
+use self::upkeep::{Task, Upkeep};
+use crate::api::{Client, Entry, Error, Event, Start};
 use crate::backoff::{Schedule, jittered};
 use crate::object::Object;
 use crate::store::{Change, Writer};
@@ -48,6 +51,8 @@ pub struct Reflector<T> {
     writer: Writer<T>,
     machine: Machine<T>,
     delays: Schedule,
+    /// The longest time between two audits of the cache; `None` for never.
+    audits: Option<Duration>,
     /// What was last said in the log, so that a lasting failure is said once and not with each attempt.
     said: Option<String>,
 }
@@ -56,17 +61,29 @@ impl<T: Object> Reflector<T> {
     /// A reflector that reads through `client` and writes to `writer`.
     pub fn new(client: Client, writer: Writer<T>) -> Self {
         let delays = Schedule::new(FIRST_DELAY, LONGEST_DELAY);
-        Self { client, writer, machine: Machine::default(), delays, said: None }
+        Self { client, writer, machine: Machine::default(), delays, audits: Some(upkeep::AUDIT), said: None }
+    }
+
+    /// Says how often the cache is held against a list of the server's, so that what a watch has lost is made good: after at
+    /// most this time, and at least half of it. An hour by default; `None` for never.
+    pub fn audited_every(self, audits: Option<Duration>) -> Self {
+        Self { audits, ..self }
     }
 
     /// Lists and watches for as long as it is polled, and calls `changed` for each change.
     pub async fn run(mut self, changed: impl Fn(&Change<T>)) {
+        let mut upkeep = Upkeep::new(self.audits);
         loop {
             let end = match self.machine.request() {
-                Request::List { continue_token } => self.list(continue_token.as_deref(), &changed).await,
-                Request::Watch(start) => self.watch(&start, &changed).await,
+                Request::List { continue_token, whole } => {
+                    let limit = (!whole).then_some(PAGE_SIZE);
+                    upkeep.put_off();
+                    self.list(limit, continue_token.as_deref(), &changed).await
+                }
+                Request::Watch(start) => self.watch(&start, &mut upkeep, &changed).await,
             };
             let Err((end, error)) = end else { continue };
+            self.writer.stats().count_end(end);
             let pause = self.machine.ended(end);
             self.report(end, pause, error.as_ref());
             if let Some(transaction) = self.machine.vanished() {
@@ -84,8 +101,17 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    async fn list(&mut self, token: Option<&str>, changed: &impl Fn(&Change<T>)) -> Result<(), (End, Option<Error>)> {
-        let page = self.client.list(self.writer.namespace(), PAGE_SIZE, token).await.map_err(failed)?;
+    async fn list(
+        &mut self,
+        limit: Option<u32>,
+        token: Option<&str>,
+        changed: &impl Fn(&Change<T>),
+    ) -> Result<(), (End, Option<Error>)> {
+        let mut page = self.client.list(self.writer.collection(), limit, token).await.map_err(failed)?;
+        self.writer.stats().hear(Instant::now().into_std());
+        if self.machine.trusts_cache() {
+            self.writer.reuse(&mut page.entries);
+        }
         if let Some(transaction) = self.machine.page(page).map_err(|end| (end, None))? {
             self.commit(transaction, changed);
         }
@@ -94,32 +120,90 @@ impl<T: Object> Reflector<T> {
 
     async fn watch(
         &mut self,
-        start: &crate::api::Start,
+        start: &Start,
+        upkeep: &mut Upkeep<T>,
         changed: &impl Fn(&Change<T>),
     ) -> Result<(), (End, Option<Error>)> {
         let seconds = WATCH_SECONDS.0 + fastrand::u64(0..=WATCH_SECONDS.1);
-        let mut watch = self.client.watch(self.writer.namespace(), start, seconds).await.map_err(failed)?;
+        let mut watch = self.client.watch(self.writer.collection(), start, seconds).await.map_err(failed)?;
+        self.writer.stats().count_watch();
+        let mut heard = Instant::now();
         loop {
             let patience = if self.machine.awaits_list_end() { LIST_SILENCE } else { SILENCE };
-            let event = match timeout(patience, watch.next()).await {
+            let event = tokio::select! {
+                // An event that is there goes first: it may spare the upkeep its work.
+                biased;
+                event = timeout_at(heard + patience, watch.next()) => event,
+                task = upkeep.next(), if self.machine.version().is_some() => {
+                    if self.keep_up(task, upkeep, changed).await {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            let mut event = match event {
                 Err(_elapsed) => return Err((End::Silent, None)),
                 Ok(Err(error)) => return Err(failed(error)),
                 Ok(Ok(None)) => return Err((End::Closed, None)),
                 Ok(Ok(Some(event))) => event,
             };
-            let status = if let crate::api::Event::Error(status) = &event { Some(status.clone()) } else { None };
+            heard = Instant::now();
+            self.writer.stats().hear(heard.into_std());
+            if let Event::Upsert(entry) = &mut event
+                && self.machine.awaits_list_end()
+                && self.machine.trusts_cache()
+            {
+                self.writer.reuse([entry]);
+            }
+            let status = if let Event::Error(status) = &event { Some(status.clone()) } else { None };
             match self.machine.event(event) {
                 Ok(None) => {}
-                Ok(Some(transaction)) => self.commit(transaction, changed),
+                Ok(Some(transaction)) => {
+                    if matches!(transaction, Transaction::Replace { .. }) {
+                        upkeep.put_off();
+                    }
+                    self.commit(transaction, |change| {
+                        upkeep.touch(|| change.key());
+                        changed(change);
+                    });
+                    if self.machine.version().is_some_and(|version| upkeep.is_wrong(version, &self.writer)) {
+                        self.machine.distrust();
+                        return Ok(());
+                    }
+                }
                 Err(end) => return Err((end, status.map(Error::Status))),
             }
         }
     }
 
-    fn commit(&mut self, transaction: Transaction<T>, changed: &impl Fn(&Change<T>)) {
-        if let Transaction::Replace { version, entries } = &transaction {
-            let namespace = self.writer.namespace().unwrap_or("*");
-            info!(resource = %T::RESOURCE, namespace, %version, objects = entries.len(), "listed");
+    /// Does what is to be done beside the watch. Returns true if everything is to be listed again.
+    async fn keep_up(&mut self, task: Task, upkeep: &mut Upkeep<T>, changed: &impl Fn(&Change<T>)) -> bool {
+        match (task, self.machine.version()) {
+            (Task::Look, _) => {
+                Upkeep::look(&self.client, &mut self.writer).await.iter().for_each(changed);
+                false
+            }
+            (Task::Audit, Some(version)) => {
+                upkeep.begin(self.client.clone(), self.writer.collection().clone(), version.clone());
+                false
+            }
+            (Task::Listed(listed), Some(version)) => {
+                upkeep.listed(listed);
+                let is_wrong = upkeep.is_wrong(version, &self.writer);
+                if is_wrong {
+                    self.machine.distrust();
+                }
+                is_wrong
+            }
+            (Task::Audit | Task::Listed(_), None) => false,
+        }
+    }
+
+    fn commit(&mut self, transaction: Transaction<T>, mut changed: impl FnMut(&Change<T>)) {
+        if let Transaction::Replace { version, entries, reason, .. } = &transaction {
+            let namespace = self.writer.collection().namespace.as_deref().unwrap_or("*");
+            let reason = reason.as_str();
+            info!(resource = %T::RESOURCE, namespace, %version, objects = entries.len(), reason, "listed");
         }
         self.said = None;
         for change in self.writer.commit(transaction) {

@@ -8,16 +8,28 @@
 //! The watch brings a write back some milliseconds after its answer. A reconcile in between would see the state from before
 //! its own write, and write again. So the answer of a write is kept beside the cache ([`Reader::remember`]) while the stream
 //! is behind its version, and is dropped once the stream has passed it: from then on the stream is the truth, so that a
-//! delete by somebody else in between leaves no ghost.
+//! delete by somebody else in between leaves no ghost. A delete ([`Reader::remember_deleted`]) hides that life of the object
+//! until the stream has confirmed it. What the stream does not bring in time is read from the server, key by key
+//! ([`Writer::overdue`]).
+//!
+//! Everything that a reader is told takes this into account: single objects, lists, keys, counts and indexes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod index;
+mod overlay;
+mod state;
+mod stats;
+
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
-use crate::api::Entry;
-use crate::object::{Key, Object, ResourceVersion};
-use crate::watch::Transaction;
+pub use self::index::{ByNamespace, ByOwner, Index};
+use self::overlay::What;
+use self::state::{Difference, State};
+pub use self::stats::Stats;
+use crate::api::{Collection, Entry, Scope};
+use crate::object::{Key, Object, ResourceVersion, Uid};
+use crate::watch::{Audit, Reason, Transaction};
 
 /// What a transaction did to one key. One of the two sides is always there.
 #[derive(Debug, Clone)]
@@ -26,6 +38,19 @@ pub struct Change<T> {
     pub old: Option<Entry<T>>,
     /// The state after; `None` if the object is gone.
     pub new: Option<Entry<T>>,
+    /// How it became known.
+    pub origin: Origin,
+}
+
+/// How a change became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// By the first list: it may be as old as the cluster, and there may be many like it.
+    InitialList,
+    /// By a later list: it happened while no watch was there to see it.
+    Relist,
+    /// By a watch, as it happened; or by a look at this very object.
+    Event,
 }
 
 impl<T: Object> Change<T> {
@@ -39,27 +64,13 @@ impl<T: Object> Change<T> {
 /// One namespace's objects, or all namespaces'.
 #[derive(Debug)]
 struct Part<T> {
-    /// The namespace it covers; `None` for all.
-    namespace: Option<Arc<str>>,
+    /// What it covers.
+    collection: Collection,
     state: RwLock<State<T>>,
     /// Becomes true with the first snapshot, and stays true.
     synced: watch::Sender<bool>,
+    stats: Arc<Stats>,
 }
-
-#[derive(Debug)]
-struct State<T> {
-    /// What the stream says.
-    objects: HashMap<Key, Entry<T>>,
-    /// How far the stream is.
-    version: Option<ResourceVersion>,
-    /// Answers of own writes that are newer than `version`, by key.
-    written: HashMap<Key, (Order, Entry<T>)>,
-    /// The keys of `written` by version, so that a stream that advances finds those it has passed without a search.
-    awaited: BTreeMap<Order, Key>,
-}
-
-/// A comparable version as a sort key: numbers without leading zeros compare by length, then digit by digit.
-type Order = (usize, Arc<str>);
 
 /// The one who changes a part of the cache.
 #[derive(Debug)]
@@ -81,74 +92,127 @@ impl<T> Clone for Reader<T> {
 
 /// An empty cache of `namespaces`, with a writer for each; of all namespaces, with one writer, if there are none.
 pub fn new<T: Object>(namespaces: &[Arc<str>]) -> (Vec<Writer<T>>, Reader<T>) {
-    let covered: Vec<Option<Arc<str>>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let parts: Arc<[Arc<Part<T>>]> = covered.into_iter().map(|namespace| Arc::new(Part::new(namespace))).collect();
+    scoped(&Scope::namespaces(namespaces.iter().cloned()))
+}
+
+/// An empty cache of what is in `scope`, with a writer for each of its collections.
+pub fn scoped<T: Object>(scope: &Scope) -> (Vec<Writer<T>>, Reader<T>) {
+    let parts: Arc<[Arc<Part<T>>]> =
+        scope.collections().into_iter().map(|collection| Arc::new(Part::new(collection))).collect();
     (parts.iter().map(|part| Writer { part: part.clone() }).collect(), Reader { parts })
 }
 
 impl<T: Object> Writer<T> {
-    /// The namespace that this writer covers; `None` for all.
-    pub fn namespace(&self) -> Option<&str> {
-        self.part.namespace.as_deref()
+    /// What this writer covers.
+    pub fn collection(&self) -> &Collection {
+        &self.part.collection
+    }
+
+    /// What this part of the cache has lived through.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.part.stats
     }
 
     /// Makes a change of the cache visible to all readers at once, and returns what it changed. An object that is older than
     /// the one it would replace changes nothing.
     pub fn commit(&mut self, transaction: Transaction<T>) -> Vec<Change<T>> {
-        let mut state = self.part.write();
+        let stats = &self.part.stats;
         let mut changes = Vec::new();
-        let passed = match transaction {
-            Transaction::Replace { version, entries } => {
-                let mut gone = std::mem::take(&mut state.objects);
-                state.objects.reserve(entries.len());
-                for entry in entries {
-                    let key = entry.key();
-                    let old = gone.remove(&key);
-                    if old.as_ref().is_none_or(|old| differs(old, &entry)) {
-                        changed(old, Some(entry.clone()), &mut changes);
-                    }
-                    state.objects.insert(key, entry);
-                }
-                for old in gone.into_values() {
-                    changed(Some(old), None, &mut changes);
-                }
-                let goes_on = state.version.as_ref().is_none_or(|former| version.reaches(former));
-                let passed = if goes_on { state.advance(&version) } else { state.return_to(version) };
-                self.part.synced.send_replace(true);
-                passed
+        match transaction {
+            Transaction::Replace { version, entries, reason, restored } => {
+                stats.count_list(reason);
+                return self.replace(version, entries, reason, restored);
             }
             Transaction::Upsert(entry) => {
-                let key = entry.key();
-                let version = entry.metadata().resource_version.clone();
-                let is_news = match state.objects.get(&key) {
-                    Some(old) => differs(old, &entry) && !is_older(&entry, old),
-                    // Known to be gone since.
-                    None => !state.version.as_ref().is_some_and(|reached| is_before(&version, reached)),
-                };
-                if is_news {
-                    let old = state.objects.insert(key, entry.clone());
-                    changed(old, Some(entry), &mut changes);
-                }
-                state.advance(&version)
+                let is_news = self.part.write().upsert(&entry, &mut changes);
+                stats.count_event(is_news);
             }
             Transaction::Delete(entry) => {
-                let key = entry.key();
-                if state.objects.get(&key).is_some_and(|old| !is_older(&entry, old)) {
-                    state.objects.remove(&key);
-                    changed(Some(entry.clone()), None, &mut changes);
-                }
-                state.advance(&entry.metadata().resource_version)
+                let is_news = self.part.write().delete(entry, &mut changes);
+                stats.count_event(is_news);
             }
-            Transaction::Progress(version) => state.advance(&version),
+            Transaction::Progress(version) => self.part.write().advance(&version, &mut changes),
             Transaction::Clear => {
-                for old in std::mem::take(&mut state.objects).into_values() {
-                    changed(Some(old), None, &mut changes);
-                }
-                state.forget()
+                let gone = self.part.write().clear(&mut changes);
+                drop(gone);
             }
+        }
+        self.part.publish_stats();
+        changes
+    }
+
+    /// Replaces everything. The lock is held for as long as it takes to exchange the old for the new, however many objects
+    /// there are: nobody but this writer changes them, so that all else happens beside it.
+    fn replace(
+        &mut self,
+        version: ResourceVersion,
+        entries: Vec<Entry<T>>,
+        reason: Reason,
+        restored: bool,
+    ) -> Vec<Change<T>> {
+        let (former, shells) = {
+            let state = self.part.read();
+            (state.objects(), state.indexes.fresh())
         };
-        unseen(passed, &state.objects, &mut changes);
+        let origin = if reason == Reason::Initial { Origin::InitialList } else { Origin::Relist };
+        let Difference { objects, quarantined, mut changes } = state::difference(&former, entries, restored, origin);
+        drop(former);
+        let mut indexes = shells.filled(objects.iter());
+        let mut objects = Some(objects);
+        let former = loop {
+            let mut state = self.part.write();
+            if let Some(objects) = objects.take_if(|_| indexes.are_those_of(&state.indexes)) {
+                break state.exchange((objects, quarantined), indexes, version, restored, &mut changes);
+            }
+            // A reader has asked for another index meanwhile.
+            let shells = state.indexes.fresh();
+            drop(state);
+            indexes = shells.filled(objects.iter().flatten());
+        };
+        // As long as the lock is not held.
+        drop(former);
+        self.part.publish_stats();
+        self.part.synced.send_replace(true);
+        changes
+    }
+
+    /// Puts the objects that are in the cache in place of those among `entries` that are the same in content, so that a list
+    /// takes no more memory than what is new in it.
+    pub fn reuse<'e>(&self, entries: impl IntoIterator<Item = &'e mut Entry<T>>) {
+        let state = self.part.read();
+        for entry in entries {
+            if let Some(known) = state.object(&entry.key()).filter(|known| !state::differs(known, entry)) {
+                *entry = known.clone();
+            }
+        }
+    }
+
+    /// Holds the cache against an audit's list, and returns the keys that differ.
+    pub fn audit(&self, audit: Audit) -> Vec<Key> {
+        let objects = self.part.read().objects();
+        let differing = audit.differing(objects.values().map(Entry::metadata));
+        self.part.stats.count_audit(differing.len());
+        differing
+    }
+
+    /// The keys of own writes and deletes that the stream has not brought since before this was last called. To be called
+    /// now and then; each of them is to be read from the server and told to [`found`](Self::found).
+    pub fn overdue(&mut self) -> Vec<Key> {
+        // Nearly always there is nothing, and readers need not wait for that.
+        if self.part.read().own_writes() == 0 {
+            return Vec::new();
+        }
+        self.part.write().overdue()
+    }
+
+    /// Takes in what the server itself has of a key that was overdue; `None` if it has nothing.
+    pub fn found(&mut self, key: &Key, object: Option<T>) -> Vec<Change<T>> {
+        let mut changes = Vec::new();
+        let fits = object.as_ref().is_none_or(|object| self.part.collection.selector.fits(object.metadata()));
+        let entry = object.map(|object| Entry::Valid(Arc::new(object)));
+        self.part.write().found(key, entry, fits, &mut changes);
+        self.part.stats.count_confirmation();
+        self.part.publish_stats();
         changes
     }
 }
@@ -156,45 +220,79 @@ impl<T: Object> Writer<T> {
 impl<T: Object> Reader<T> {
     /// The object as it is known to be: as this process last wrote it or as the stream has it, whichever is later.
     pub fn get(&self, key: &Key) -> Option<Entry<T>> {
-        let state = self.part(key)?.read();
-        let written = state.written.get(key).map(|(_, entry)| entry);
-        written.or_else(|| state.objects.get(key)).cloned()
+        self.part(key)?.read().seen(key).cloned()
     }
 
-    /// Keeps `object`, the answer to a write or a fresh read, until the stream has reached its version.
+    /// Keeps `object`, the answer to a write or a fresh read, until the stream has reached its version. Where versions have no
+    /// order: until the stream brings exactly this one.
     ///
-    /// Versions that can't be compared are not kept, since nothing would tell when to drop them.
+    /// An object that has left what the cache covers is hidden for that time.
     pub fn remember(&self, object: T) -> Arc<T> {
         let object = Arc::new(object);
-        let (key, version) = (object.metadata().key(), &object.metadata().resource_version);
-        let Some(part) = self.part(&key) else { return object };
-        let mut state = part.write();
-        let passed = state.version.as_ref().is_some_and(|reached| reached.reaches(version));
-        let order = order(version);
-        let newer = state.written.get(&key).is_none_or(|(kept, _)| *kept < order);
-        if version.is_comparable() && !passed && newer {
-            if let Some((replaced, _)) = state.written.remove(&key) {
-                state.awaited.remove(&replaced);
-            }
-            state.awaited.insert(order.clone(), key.clone());
-            state.written.insert(key, (order, Entry::Valid(object.clone())));
+        let metadata = object.metadata();
+        if let Some(part) = self.part(&metadata.key()) {
+            let fits = part.collection.selector.fits(metadata);
+            let what =
+                if fits { What::Written(Entry::Valid(object.clone())) } else { What::Hidden(metadata.uid.clone()) };
+            part.write().remember(&metadata.key(), what, &metadata.resource_version);
+            part.publish_stats();
         }
         object
     }
 
-    /// Every key that the stream has brought, in no order.
-    pub fn keys(&self) -> Vec<Key> {
-        self.parts.iter().flat_map(|part| part.read().objects.keys().cloned().collect::<Vec<_>>()).collect()
+    /// Hides the life `uid` of an object until the stream has seen its end: to be told once the server has said that it is
+    /// deleted, and no earlier. (While finalizers hold it, the server answers with the object; that is to be
+    /// [remembered](Self::remember) instead.)
+    pub fn remember_deleted(&self, key: &Key, uid: &Uid) {
+        if let Some(part) = self.part(key) {
+            part.write().remember_deleted(key, uid);
+            part.publish_stats();
+        }
     }
 
-    /// How many objects the stream has brought.
+    /// Every object, in no order.
+    pub fn list(&self) -> Vec<Entry<T>> {
+        self.collect(|state, all| all.extend(state.all().map(|(_, entry)| entry.clone())))
+    }
+
+    /// The objects under `value` in the index `I`, in no order. The index is built when it is first asked for; building it
+    /// [ahead](Self::index) spares that first one the wait.
+    pub fn by_index<I: Index<T>>(&self, value: &I::Value) -> Vec<Entry<T>> {
+        self.index::<I>();
+        self.collect(|state, found| {
+            let keys = state.indexes.find::<I>(value).into_iter().flatten();
+            found.extend(keys.filter_map(|key| state.seen(key)).cloned());
+        })
+    }
+
+    /// Builds the index `I`, if there is none yet. From then on it is kept up to date with each change and each own write.
+    pub fn index<I: Index<T>>(&self) {
+        for part in self.parts.iter() {
+            let is_there = part.read().indexes.has::<I>();
+            if !is_there {
+                part.write().index::<I>();
+            }
+        }
+    }
+
+    /// The key of every object, in no order.
+    pub fn keys(&self) -> Vec<Key> {
+        self.collect(|state, keys| keys.extend(state.all().map(|(key, _)| key.clone())))
+    }
+
+    /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.read().objects.len()).sum()
+        self.parts.iter().map(|part| part.read().len()).sum()
     }
 
     /// Returns true if there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What each part of the cache has lived through.
+    pub fn stats(&self) -> Vec<Arc<Stats>> {
+        self.parts.iter().map(|part| part.stats.clone()).collect()
     }
 
     /// Resolves once every part has had its first snapshot.
@@ -210,101 +308,47 @@ impl<T: Object> Reader<T> {
         self.parts.iter().all(|part| *part.synced.borrow())
     }
 
+    fn collect<C>(&self, from: impl Fn(&State<T>, &mut Vec<C>)) -> Vec<C> {
+        let mut all = Vec::new();
+        for part in self.parts.iter() {
+            from(&part.read(), &mut all);
+        }
+        all
+    }
+
     fn part(&self, key: &Key) -> Option<&Part<T>> {
-        self.parts
-            .iter()
-            .find(|part| part.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace))
-            .map(|part| &**part)
+        let covers = |part: &&Arc<Part<T>>| {
+            part.collection.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
+        };
+        self.parts.iter().find(covers).map(|part| &**part)
+    }
+}
+
+impl<T: Object> Part<T> {
+    fn new(collection: Collection) -> Self {
+        let stats = Arc::new(Stats::new(T::RESOURCE, collection.namespace.clone()));
+        Self { collection, state: RwLock::new(State::empty()), synced: watch::Sender::new(false), stats }
+    }
+
+    fn publish_stats(&self) {
+        let state = self.read();
+        self.stats.set_quarantined(state.quarantined());
+        self.stats.set_unconfirmed(state.own_writes());
+        if let Some(version) = state.version() {
+            self.stats.reach(version);
+        }
     }
 }
 
 impl<T> Part<T> {
-    fn new(namespace: Option<Arc<str>>) -> Self {
-        let state = State { objects: HashMap::new(), version: None, written: HashMap::new(), awaited: BTreeMap::new() };
-        Self { namespace, state: RwLock::new(state), synced: watch::Sender::new(false) }
-    }
-
-    // No code that can panic runs under the lock, so that a poisoned one is as good as any.
+    // What can panic under the lock, an index's own code, does so before anything is changed, so that a poisoned lock is as
+    // good as any.
     fn read(&self) -> RwLockReadGuard<'_, State<T>> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State<T>> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> State<T> {
-    /// Moves the stream forward, and returns the own writes that it has passed.
-    fn advance(&mut self, version: &ResourceVersion) -> Vec<(Key, Entry<T>)> {
-        if self.version.as_ref().is_none_or(|reached| version.reaches(reached) || !version.is_comparable()) {
-            self.version = Some(version.clone());
-        }
-        let reached = order(version);
-        let mut passed = Vec::new();
-        while let Some(first) = self.awaited.first_entry().filter(|first| *first.key() <= reached) {
-            let key = first.remove();
-            if let Some((_, entry)) = self.written.remove(&key) {
-                passed.push((key, entry));
-            }
-        }
-        passed
-    }
-
-    /// Moves the stream to where it was before: what was written since has not happened.
-    fn return_to(&mut self, version: ResourceVersion) -> Vec<(Key, Entry<T>)> {
-        let undone = self.forget();
-        self.version = Some(version);
-        undone
-    }
-
-    /// Drops all own writes, and returns them.
-    fn forget(&mut self) -> Vec<(Key, Entry<T>)> {
-        self.awaited.clear();
-        self.written.drain().map(|(key, (_, entry))| (key, entry)).collect()
-    }
-}
-
-/// Files what readers saw only as own writes and see no longer: an object that was written here and deleted by somebody else
-/// before the stream brought it leaves no other trace.
-fn unseen<T: Object>(passed: Vec<(Key, Entry<T>)>, objects: &HashMap<Key, Entry<T>>, changes: &mut Vec<Change<T>>) {
-    if passed.is_empty() {
-        return;
-    }
-    let told: HashSet<Key> = changes.iter().map(Change::key).collect();
-    for (key, written) in passed {
-        let now = objects.get(&key);
-        if now.is_none_or(|now| differs(&written, now)) && !told.contains(&key) {
-            changed(Some(written), now.cloned(), changes);
-        }
-    }
-}
-
-fn order(version: &ResourceVersion) -> Order {
-    (version.0.len(), version.0.clone())
-}
-
-fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
-    let (old, new) = (old.metadata(), new.metadata());
-    old.uid != new.uid || old.resource_version != new.resource_version
-}
-
-fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
-    is_before(&entry.metadata().resource_version, &than.metadata().resource_version)
-}
-
-fn is_before(version: &ResourceVersion, other: &ResourceVersion) -> bool {
-    version.compare(other).is_some_and(std::cmp::Ordering::is_lt)
-}
-
-/// Files a change; a new life under an old name is a delete and an add.
-fn changed<T: Object>(old: Option<Entry<T>>, new: Option<Entry<T>>, changes: &mut Vec<Change<T>>) {
-    match (old, new) {
-        (Some(old), Some(new)) if old.metadata().uid != new.metadata().uid => {
-            changes.push(Change { old: Some(old), new: None });
-            changes.push(Change { old: None, new: Some(new) });
-        }
-        (old, new) => changes.push(Change { old, new }),
     }
 }
 

@@ -237,6 +237,7 @@ mod tests {
     use super::*;
     use crate::api::{Entry, Thing};
     use crate::object::{Metadata, OwnerReference};
+    use crate::store::Origin;
 
     fn thing(metadata: Metadata) -> Entry<Thing> {
         Entry::Valid(Arc::new(Thing { metadata, size: 0 }))
@@ -254,21 +255,23 @@ mod tests {
 
     #[test]
     fn a_child_that_changes_hands_concerns_the_old_owner_and_the_new() {
-        let change = Change { old: Some(thing(owned_by("before"))), new: Some(thing(owned_by("after"))) };
+        let change =
+            Change { old: Some(thing(owned_by("before"))), new: Some(thing(owned_by("after"))), origin: Origin::Event };
         let keys: Vec<Key> = owners::<Thing, Thing>(&change).into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, [Key::new("n", "after"), Key::new("n", "before")]);
     }
 
     #[test]
     fn an_owner_is_named_once() {
-        let change = Change { old: Some(thing(owned_by("same"))), new: Some(thing(owned_by("same"))) };
+        let change =
+            Change { old: Some(thing(owned_by("same"))), new: Some(thing(owned_by("same"))), origin: Origin::Event };
         assert_eq!(owners::<Thing, Thing>(&change).len(), 1);
     }
 
     #[test]
     fn a_new_generation_is_urgent_and_a_new_status_is_not() {
         let of = |generation| Some(thing(Metadata { generation, ..Metadata::default() }));
-        let urgency = |old, new| itself(&Change { old, new })[0].1;
+        let urgency = |old, new| itself(&Change { old, new, origin: Origin::Event })[0].1;
         assert_eq!(urgency(of(1), of(2)), Urgency::Urgent);
         assert_eq!(urgency(of(2), of(2)), Urgency::Normal);
         assert_eq!(urgency(None, of(1)), Urgency::Urgent);

@@ -10,10 +10,15 @@
 //! 2. A watch resumes after the last version that was handed on, or everything is listed again.
 //! 3. Nothing of a list is handed on before the whole of it has arrived.
 
+mod audit;
+mod end;
+
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::api::{Entry, Error, Event, Page, Start, Status};
+pub use self::audit::Audit;
+pub use self::end::{End, Pause, Reason};
+use crate::api::{Entry, Event, Page, Start};
 use crate::object::{Key, Object, ResourceVersion};
 
 /// What to send next.
@@ -23,6 +28,8 @@ pub enum Request {
     List {
         /// Which page; the first one without it.
         continue_token: Option<String>,
+        /// Whether it is to be the whole list, since one by pages takes longer than the server keeps its version.
+        whole: bool,
     },
     /// A watch.
     Watch(Start),
@@ -35,8 +42,13 @@ pub enum Transaction<T> {
     Replace {
         /// The version of the whole.
         version: ResourceVersion,
-        /// The objects.
+        /// The objects. None of them twice, unless the server could not keep its pages at one version.
         entries: Vec<Entry<T>>,
+        /// Why they were listed.
+        reason: Reason,
+        /// Whether the cluster has gone back in time: versions that are known from before may come again with another
+        /// content.
+        restored: bool,
     },
     /// This object is in this state.
     Upsert(Entry<T>),
@@ -46,40 +58,6 @@ pub enum Transaction<T> {
     Progress(ResourceVersion),
     /// The resource itself is gone, and every object with it.
     Clear,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// The stream came to its end, or was cut.
-    Closed,
-    /// Nothing came for longer than the server may be silent.
-    Silent,
-    /// The version or the continue token is compacted away (410).
-    Expired,
-    /// The server is behind the version that was asked for (504).
-    Behind,
-    /// The server does not know the resource (404).
-    Absent,
-    /// The server refuses the request as it stands (400, 422).
-    Refused,
-    /// A list is older than what is already known.
-    Regressed,
-    /// What came can't be read.
-    Garbled,
-    /// Anything else: no connection, overload, no permission.
-    Failed,
-}
-
-/// What to do before the next request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pause {
-    /// Send it at once.
-    None,
-    /// Wait as after this many failures in a row.
-    Backoff(u32),
-    /// The resource is not there: look again now and then.
-    Probe,
 }
 
 /// The state of one list and watch.
@@ -94,6 +72,10 @@ pub struct Machine<T> {
     pages_next: bool,
     /// Requests in a row that brought nothing new.
     failures: u32,
+    /// Why everything is listed, where it is.
+    reason: Reason,
+    /// Times in a row that a list by pages expired before its last one.
+    expiries: u32,
     /// Times in a row that everything had to be listed again without a single new event in between.
     fruitless: u32,
     /// Times in a row that the server did not know the resource.
@@ -132,6 +114,10 @@ const SILENCES_BELIEVED: u32 = 2;
 /// on a cluster where nothing at all happens, and the truth for ever to be wrong in not listing.
 const CLOSES_BELIEVED: u32 = 5;
 
+/// How often in a row a list by pages may expire until it is asked for whole. Once can be a compaction that happened to fall
+/// in between; a list that takes longer than the server keeps versions would never come to an end.
+const EXPIRIES_BELIEVED: u32 = 2;
+
 /// How often in a row the server must not know a resource whose objects are known until these are taken for gone. A server
 /// that is starting may say so for a moment.
 const ABSENCES_BELIEVED: u32 = 3;
@@ -144,6 +130,8 @@ impl<T> Default for Machine<T> {
             streams_lists: true,
             pages_next: false,
             failures: 0,
+            reason: Reason::Initial,
+            expiries: 0,
             fruitless: 0,
             absences: 0,
             regressions: 0,
@@ -158,8 +146,12 @@ impl<T: Object> Machine<T> {
             Position::Unlisted | Position::Streaming { .. } if self.streams_lists && !self.pages_next => {
                 Request::Watch(Start::WithList)
             }
-            Position::Unlisted | Position::Streaming { .. } => Request::List { continue_token: None },
-            Position::Paging { continue_token, .. } => Request::List { continue_token: Some(continue_token.clone()) },
+            Position::Unlisted | Position::Streaming { .. } => {
+                Request::List { continue_token: None, whole: self.expiries >= EXPIRIES_BELIEVED }
+            }
+            Position::Paging { continue_token, .. } => {
+                Request::List { continue_token: Some(continue_token.clone()), whole: false }
+            }
             Position::Watching { version } => Request::Watch(Start::After(version.clone())),
         }
     }
@@ -169,18 +161,40 @@ impl<T: Object> Machine<T> {
         matches!(self.request(), Request::Watch(Start::WithList))
     }
 
+    /// Up to where the cache follows the server; `None` while everything is listed.
+    pub fn version(&self) -> Option<&ResourceVersion> {
+        match &self.position {
+            Position::Watching { version } => Some(version),
+            _ => None,
+        }
+    }
+
+    /// Returns true if what is in the cache may stand in for what is listed with the same uid and version: not where the
+    /// cluster may have gone back in time, and versions may come again.
+    pub fn trusts_cache(&self) -> bool {
+        self.regressions == 0
+    }
+
+    /// Makes everything be listed again, since an audit found the cache to be wrong.
+    pub fn distrust(&mut self) {
+        self.reason = Reason::Audit;
+        self.position = Position::Unlisted;
+    }
+
     /// Takes in a page of a list.
     ///
     /// # Errors
     ///
     /// How the list ended, if it can't be used; report it to [`ended`](Self::ended).
     pub fn page(&mut self, page: Page<T>) -> Result<Option<Transaction<T>>, End> {
-        let mut entries = match std::mem::replace(&mut self.position, Position::Unlisted) {
-            Position::Paging { entries, .. } => entries,
-            _ => Vec::new(),
+        let (mut entries, former_token) = match std::mem::replace(&mut self.position, Position::Unlisted) {
+            Position::Paging { entries, continue_token } => (entries, Some(continue_token)),
+            _ => (Vec::new(), None),
         };
         entries.extend(page.entries);
         match page.continue_token {
+            // A server that does not heed the token would send the same page for ever.
+            Some(continue_token) if former_token.as_ref() == Some(&continue_token) => Err(End::Garbled),
             Some(continue_token) => {
                 self.position = Position::Paging { continue_token, entries };
                 Ok(None)
@@ -244,17 +258,20 @@ impl<T: Object> Machine<T> {
     pub fn ended(&mut self, end: End) -> Pause {
         self.failures = self.failures.saturating_add(1);
         self.absences = if end == End::Absent { self.absences.saturating_add(1) } else { 0 };
+        if matches!((&self.position, end), (Position::Paging { .. }, End::Expired)) {
+            self.expiries = self.expiries.saturating_add(1);
+        }
         match (&self.position, end) {
             (_, End::Absent) => {
                 self.failures = 0;
-                self.position = Position::Unlisted;
+                self.relist(end);
                 Pause::Probe
             }
             (_, End::Regressed) => {
-                self.position = Position::Unlisted;
+                self.relist(end);
                 Pause::Backoff(u32::MAX)
             }
-            (_, End::Expired) => match self.start_over() {
+            (_, End::Expired) => match self.start_over(end) {
                 Pause::Backoff(1) => Pause::None,
                 pause => pause,
             },
@@ -267,16 +284,18 @@ impl<T: Object> Machine<T> {
                 if matches!(end, End::Refused | End::Silent) { Pause::None } else { Pause::Backoff(self.failures) }
             }
             (Position::Watching { .. }, End::Silent | End::Garbled) if self.failures >= SILENCES_BELIEVED => {
-                self.start_over()
+                self.start_over(end)
             }
-            (Position::Watching { .. }, End::Closed) if self.failures >= CLOSES_BELIEVED => self.start_over(),
+            (Position::Watching { .. }, End::Closed) if self.failures >= CLOSES_BELIEVED => self.start_over(end),
             (Position::Watching { .. }, End::Behind) if self.failures < BEHIND_BELIEVED => Pause::Backoff(self.failures),
             // A watch that lived is resumed at once; one that keeps ending without an event is backed off.
             (Position::Watching { .. }, End::Closed | End::Silent) if self.failures == 1 => Pause::None,
             (Position::Watching { .. }, End::Closed | End::Silent | End::Failed | End::Garbled)
             // What arrived of a list is kept where the next page can still be asked for.
             | (Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
-            _ => self.start_over(),
+            // One page may have been cut; a server whose pages can't be read may do better from the beginning.
+            (Position::Paging { .. }, End::Garbled) if self.failures < SILENCES_BELIEVED => Pause::Backoff(self.failures),
+            _ => self.start_over(end),
         }
     }
 
@@ -286,8 +305,16 @@ impl<T: Object> Machine<T> {
         (self.absences == ABSENCES_BELIEVED && self.floor.is_some()).then_some(Transaction::Clear)
     }
 
-    fn start_over(&mut self) -> Pause {
+    /// Lists everything again. The first reason is the one that counts, however often the list itself fails then.
+    fn relist(&mut self, end: End) {
+        if matches!(self.position, Position::Watching { .. }) {
+            self.reason = Reason::Ended(end);
+        }
         self.position = Position::Unlisted;
+    }
+
+    fn start_over(&mut self, end: End) -> Pause {
+        self.relist(end);
         self.fruitless = self.fruitless.saturating_add(1);
         Pause::Backoff(self.failures.max(self.fruitless))
     }
@@ -304,39 +331,19 @@ impl<T: Object> Machine<T> {
         }
         self.regressions = 0;
         self.failures = 0;
+        self.expiries = 0;
         self.absences = 0;
         self.pages_next = false;
         self.floor = Some(version.clone());
         self.position = Position::Watching { version: version.clone() };
-        Ok(Transaction::Replace { version, entries })
+        let reason = if regressed { Reason::Ended(End::Regressed) } else { self.reason };
+        Ok(Transaction::Replace { version, entries, reason, restored: regressed })
     }
 }
 
 /// Returns true if a watch can resume at `version`: the empty one means "from now", and "0" "from anywhere".
 fn is_point(version: &ResourceVersion) -> bool {
     !matches!(&*version.0, "" | "0")
-}
-
-impl From<&Status> for End {
-    fn from(status: &Status) -> Self {
-        match status.code {
-            410 => Self::Expired,
-            504 if status.is_version_too_large() => Self::Behind,
-            404 => Self::Absent,
-            400 | 422 => Self::Refused,
-            _ => Self::Failed,
-        }
-    }
-}
-
-impl From<&Error> for End {
-    fn from(error: &Error) -> Self {
-        match error {
-            Error::Status(status) => Self::from(status),
-            Error::Decode(_) | Error::Frame(_) => Self::Garbled,
-            _ => Self::Failed,
-        }
-    }
 }
 
 #[cfg(test)]

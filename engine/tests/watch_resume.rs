@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::{Cluster, Component, Options, start_or_say};
-use engine::api::{Entry, Event, Start};
+use engine::api::{Collection, Entry, Event, Start};
 use engine::object::{Object as _, ResourceVersion};
 use engine::transport::{self, Request, Service};
 use http_body_util::{BodyExt as _, Full};
@@ -167,7 +167,7 @@ async fn miss_something(space: &Space<'_>) -> ResourceVersion {
 
 /// How the server refuses to watch from `version` on, if it does.
 async fn refusal(space: &Space<'_>, version: &ResourceVersion) -> Option<String> {
-    match space.client.watch::<ConfigMap>(Some(space.name), &Start::After(version.clone()), 60).await {
+    match space.client.watch::<ConfigMap>(&Collection::of(Some(space.name)), &Start::After(version.clone()), 60).await {
         Ok(mut watch) => match tokio::time::timeout(PATIENCE, watch.next()).await.expect("something has happened") {
             Ok(Some(Event::Error(status))) => Some(format!("{} in the stream", status.code)),
             _ => None,
@@ -240,9 +240,10 @@ async fn a_list_that_cannot_be_continued_starts_over_and_is_seen_whole_or_not_at
 
 /// Waits until a list that began before this can't be continued.
 async fn expire(space: &Space<'_>) {
-    let page = space.client.list::<ConfigMap>(Some(space.name), 1, None).await.expect("a page");
+    let collection = Collection::of(Some(space.name));
+    let page = space.client.list::<ConfigMap>(&collection, Some(1), None).await.expect("a page");
     let token = page.continue_token.expect("there are more");
-    while space.client.list::<ConfigMap>(Some(space.name), 1, Some(&token)).await.is_ok() {
+    while space.client.list::<ConfigMap>(&collection, Some(1), Some(&token)).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

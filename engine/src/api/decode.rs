@@ -52,6 +52,14 @@ impl<T: Object> Entry<T> {
         self.metadata().key()
     }
 
+    /// The object, if it could be decoded.
+    pub fn valid(&self) -> Option<&Arc<T>> {
+        match self {
+            Self::Valid(object) => Some(object),
+            Self::Invalid(_) => None,
+        }
+    }
+
     fn decode(json: &str) -> Result<Self, Error> {
         match serde_json::from_str::<T>(json) {
             Ok(object) => Ok(Self::Valid(Arc::new(object))),

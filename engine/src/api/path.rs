@@ -37,6 +37,14 @@ fn segment(name: &str) -> Result<&str, Error> {
     }
 }
 
+/// Appends a parameter.
+pub(super) fn query(path: &mut String, name: &str, value: &str) {
+    path.push(if path.contains('?') { '&' } else { '?' });
+    path.push_str(name);
+    path.push('=');
+    escape(value, path);
+}
+
 /// Percent-encodes a query value (RFC 3986).
 pub(super) fn escape(value: &str, into: &mut String) {
     use std::fmt::Write as _;

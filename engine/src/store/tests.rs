@@ -33,7 +33,7 @@ fn one_part() -> (Writer<Thing>, Reader<Thing>) {
 }
 
 fn replace(at: &str, entries: Vec<Entry<Thing>>) -> Transaction<Thing> {
-    Transaction::Replace { version: version(at), entries }
+    Transaction::Replace { version: version(at), entries, reason: Reason::Initial, restored: false }
 }
 
 /// The version at which a reader sees `name`.
@@ -177,13 +177,37 @@ fn of_two_own_writes_the_later_is_kept_in_whatever_order_they_arrive() {
 }
 
 #[test]
-fn versions_without_an_order_are_believed_as_they_come() {
+fn an_own_write_without_an_order_is_kept_until_the_stream_brings_it() {
     let (mut writer, reader) = one_part();
     writer.commit(replace("x9", vec![entry("a", "u", "x9")]));
     reader.remember(thing("a", "u", "x7"));
-    assert_eq!(seen(&reader, "a").as_deref(), Some("x9"), "nothing would ever drop it");
+    assert_eq!(seen(&reader, "a").as_deref(), Some("x7"));
     writer.commit(Transaction::Upsert(entry("a", "u", "x1")));
-    assert_eq!(seen(&reader, "a").as_deref(), Some("x1"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("x7"), "whether that is earlier or later, nobody knows");
+    writer.commit(Transaction::Upsert(entry("a", "u", "x7")));
+    writer.commit(Transaction::Upsert(entry("a", "u", "x2")));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("x2"), "versions without an order are believed as they come");
+}
+
+#[test]
+fn an_own_write_that_the_stream_never_brings_is_looked_at_and_settled() {
+    for version in ["x7", "700"] {
+        let (mut writer, reader) = one_part();
+        writer.commit(replace("5", vec![entry("a", "u", "5")]));
+        reader.remember(thing("a", "u", version));
+        assert_eq!(writer.overdue(), [], "it has only just been written");
+        assert_eq!(writer.overdue(), [key("a")], "{version}");
+        // It is as it was written.
+        assert!(writer.found(&key("a"), Some(thing("a", "u", version))).is_empty());
+        assert_eq!(seen(&reader, "a").as_deref(), Some(version));
+        // Somebody has deleted it since.
+        assert_eq!((writer.overdue(), writer.overdue()), (vec![], vec![key("a")]));
+        assert_eq!(shown(&writer.found(&key("a"), None)), [format!("a: {version} -> -")]);
+        assert_eq!(seen(&reader, "a"), None, "though the stream still has it");
+        assert_eq!((writer.overdue(), writer.overdue()), (vec![], vec![]), "the server need not be asked again");
+        writer.commit(Transaction::Delete(entry("a", "u", "801")));
+        assert_eq!((seen(&reader, "a"), reader.stats()[0].unconfirmed()), (None, 0));
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::api::Thing;
+use crate::api::{Error, Status, Thing};
 use crate::object::Metadata;
 
 fn version(text: &str) -> ResourceVersion {
@@ -39,7 +39,7 @@ fn watching(at: &str) -> Machine<Thing> {
 }
 
 fn names(transaction: Option<Transaction<Thing>>) -> (String, Vec<String>) {
-    let Some(Transaction::Replace { version, entries }) = transaction else { panic!("{transaction:?}") };
+    let Some(Transaction::Replace { version, entries, .. }) = transaction else { panic!("{transaction:?}") };
     let mut names: Vec<String> = entries.iter().map(|entry| entry.key().to_string()).collect();
     names.sort();
     (version.to_string(), names)
@@ -63,7 +63,7 @@ fn a_streamed_list_that_fails_is_followed_by_one_by_pages() {
         let mut machine = Machine::default();
         machine.event(Event::Upsert(thing("a", "3"))).expect("goes on");
         machine.ended(end);
-        assert_eq!(machine.request(), Request::List { continue_token: None }, "{end:?}");
+        assert_eq!(machine.request(), Request::List { continue_token: None, whole: false }, "{end:?}");
         let snapshot = machine.page(page(&["b"], "6", None)).expect("a snapshot");
         assert_eq!(names(snapshot).1, ["b"], "what the failed stream brought is forgotten");
         machine.ended(End::Expired);
@@ -75,10 +75,10 @@ fn a_streamed_list_that_fails_is_followed_by_one_by_pages() {
 fn a_server_that_refuses_streamed_lists_is_listed_by_pages_for_good() {
     let mut machine = Machine::<Thing>::default();
     assert_eq!(machine.ended(End::Refused), Pause::None);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
     machine.page(page(&["a"], "5", None)).expect("a snapshot");
     machine.ended(End::Expired);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
 }
 
 #[test]
@@ -87,18 +87,18 @@ fn a_server_that_ignores_streamed_lists_is_known_by_its_first_ordinary_bookmark(
     machine.event(Event::Upsert(thing("a", "3"))).expect("goes on");
     let end = machine.event(bookmark("5", false)).expect_err("the end of the list never comes");
     assert_eq!(machine.ended(end), Pause::None);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
 }
 
 #[test]
 fn pages_are_handed_on_as_one_snapshot() {
     let mut machine = Machine { streams_lists: false, ..Machine::default() };
     assert!(machine.page(page(&["a"], "5", Some("next"))).expect("goes on").is_none());
-    assert_eq!(machine.request(), Request::List { continue_token: Some("next".to_owned()) });
+    assert_eq!(machine.request(), Request::List { continue_token: Some("next".to_owned()), whole: false });
     assert_eq!(machine.ended(End::Failed), Pause::Backoff(1));
     assert_eq!(
         machine.request(),
-        Request::List { continue_token: Some("next".to_owned()) },
+        Request::List { continue_token: Some("next".to_owned()), whole: false },
         "the page is asked for again"
     );
     let snapshot = machine.page(page(&["b"], "5", None)).expect("a snapshot");
@@ -110,7 +110,7 @@ fn an_expired_continue_token_starts_the_list_over() {
     let mut machine = Machine { streams_lists: false, ..Machine::default() };
     machine.page(page(&["a"], "5", Some("next"))).expect("goes on");
     assert_eq!(machine.ended(End::Expired), Pause::None);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
     let snapshot = machine.page(page(&["b"], "6", None)).expect("a snapshot");
     assert_eq!(names(snapshot).1, ["b"], "no page of the first attempt is mixed in");
 }
@@ -158,7 +158,7 @@ fn a_watch_that_stays_silent_unreadable_or_empty_lists_again() {
             assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))), "{end:?}");
         }
         machine.ended(end);
-        assert_eq!(machine.request(), Request::List { continue_token: None }, "{end:?}");
+        assert_eq!(machine.request(), Request::List { continue_token: None, whole: false }, "{end:?}");
     }
 }
 
@@ -208,7 +208,7 @@ fn an_expired_version_lists_again_whether_it_comes_as_http_status_or_in_the_stre
 
     let mut machine = watching("5");
     assert_eq!(machine.ended(End::Expired), Pause::None);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
     assert_eq!(machine.ended(End::Expired), Pause::Backoff(2), "a server that only ever says 410 is not hammered");
 }
 
@@ -221,7 +221,7 @@ fn a_server_that_is_behind_is_waited_for_and_then_listed() {
     assert_eq!(machine.request(), Request::Watch(Start::After(version("5"))));
     machine.ended(End::Behind);
     machine.ended(End::Behind);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn an_absent_resource_is_probed() {
     let mut machine = watching("5");
     assert_eq!(machine.ended(End::Absent), Pause::Probe);
     assert_eq!(machine.ended(End::Absent), Pause::Probe);
-    assert_eq!(machine.request(), Request::List { continue_token: None });
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
 }
 
 #[test]
