@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::api::Entry;
-use engine::controller::{Failure, Outcome, Reconcile};
+use engine::controller::{Cx, Failure, Outcome, Reconcile};
 use engine::events::Kind;
 use engine::object::{Key, chain};
 use jiff::Timestamp;
@@ -30,8 +30,9 @@ pub struct Reconciler {
     contests: Mutex<Contests>,
 }
 
-impl Reconcile for Reconciler {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Failure> {
+impl Reconcile<Application> for Reconciler {
+    async fn reconcile(&self, cx: &Cx<Application>) -> Result<Outcome, Failure> {
+        let key = cx.key();
         for attempt in 1..=PLANS {
             let application = match self.writer.caches.applications.get(key) {
                 Some(Entry::Valid(application)) => application,

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::api::Client;
+use engine::api::{Client, Scope};
 use engine::config::Config;
 use engine::controller::Controller;
+use engine::events;
+use engine::informer::Informers;
 use engine::metrics::Metrics;
 use engine::shutdown::{self, Shutdown};
 use engine::transport;
-use engine::{events, trigger};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -81,12 +82,13 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let client = client(&config, &metrics)?;
     let namespaces: Vec<Arc<str>> = args.namespaces.iter().map(|namespace| namespace.as_str().into()).collect();
 
-    let mut controller = Controller::new(CONTROLLER, metrics.clone());
-    let caches = Caches {
-        applications: controller.watch(&client, &namespaces, trigger::itself::<Application>),
-        deployments: controller.watch(&client, &namespaces, owner::<Deployment>),
-        services: controller.watch(&client, &namespaces, owner::<Service>),
-    };
+    let informers = Informers::new(client.clone()).within(Scope::namespaces(namespaces.clone()));
+    let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
+        .watches(owner::<Deployment>)
+        .watches(owner::<Service>)
+        .workers(args.max_concurrent_reconciles.into());
+    let caches =
+        Caches { applications: controller.reader(), deployments: controller.reader(), services: controller.reader() };
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
 
     let (trigger, shutdown) = shutdown::channel();
@@ -112,7 +114,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
         warn!("--leader-elect has no effect in this version: run one replica");
     }
     let reconciler = Reconciler::new(Writer { client, caches, recorder });
-    let stopped = controller.run(reconciler, args.max_concurrent_reconciles.into(), shutdown).await;
+    let stopped = controller.run(reconciler, shutdown).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;
     info!("stopped");

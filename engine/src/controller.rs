@@ -1,39 +1,80 @@
 //! Workers: a key from the queue, one call of the reconciler, a verdict back to the queue.
 //!
-//! A [`Controller`] also keeps the caches that its reconciler reads: no worker starts before each of them has had its first
-//! snapshot. A panic, a timeout, an error and an object that is gone are ordinary outcomes here.
+//! A [`Controller`] says which kinds wake which objects, and how its workers behave; [`run`](Controller::run) waits until
+//! each of its caches has had its first snapshot, and then works until it is told to end. A panic, a timeout, an error, an
+//! object that is gone and one that can't be decoded are ordinary outcomes here.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use engine::api::Client;
+//! # use engine::controller::{Controller, Cx, Failure, Outcome, Reconcile, Seen};
+//! # use engine::object::{Metadata, Object, Resource};
+//! # #[derive(serde::Deserialize)]
+//! # struct Database { metadata: Metadata }
+//! # impl Object for Database {
+//! #     const RESOURCE: Resource = Resource { group: "example.dev", version: "v1", kind: "Database", plural: "databases" };
+//! #     fn metadata(&self) -> &Metadata { &self.metadata }
+//! # }
+//! # #[derive(serde::Deserialize)]
+//! # struct StatefulSet { metadata: Metadata }
+//! # impl Object for StatefulSet {
+//! #     const RESOURCE: Resource = Resource { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" };
+//! #     fn metadata(&self) -> &Metadata { &self.metadata }
+//! # }
+//! struct Databases;
+//!
+//! impl Reconcile<Database> for Databases {
+//!     async fn reconcile(&self, cx: &Cx<Database>) -> Result<Outcome, Failure> {
+//!         let Seen::Live(database) = cx.object() else { return Ok(Outcome::Done) };
+//!         let sets = cx.reader::<StatefulSet>();
+//!         // … compare what there is with what `database` asks for, and write what is missing through `cx.client()`.
+//!         Ok(Outcome::Done)
+//!     }
+//! }
+//!
+//! # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let informers = engine::informer::Informers::new(client);
+//! let (_trigger, shutdown) = engine::shutdown::channel();
+//! Controller::<Database>::new("database", &informers, Arc::default())
+//!     .owns::<StatefulSet>()
+//!     .workers(16)
+//!     .run(Databases, shutdown)
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
 
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+mod cx;
+mod run;
+mod source;
+mod work;
+
+use std::any::TypeId;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-use tracing::{Instrument, debug, error, info, info_span, warn};
-
-use crate::api::Client;
-use crate::backoff::{Schedule, jittered};
-use crate::lease::{Leadership, Leading};
+pub use self::cx::{Cx, Seen};
+pub use self::source::Readiness;
+use self::source::Source;
+use crate::api::Scope;
+use crate::backoff::Schedule;
+use crate::events::Recorder;
+use crate::informer::{Informer, Informers};
+use crate::lease::Leadership;
 use crate::metrics::Metrics;
-use crate::object::{Key, Object, chain};
-use crate::queue::{Bucket, Limits, Queue, Verdict};
-use crate::reflector::Reflector;
-use crate::shutdown::Shutdown;
-use crate::store::{self, Change, Reader};
-use crate::trace::Context;
-use crate::transport;
-use crate::trigger::{Reason, Trigger, Urgency};
+use crate::object::{Key, Object};
+use crate::queue::{Bucket, Limits, Queue};
+use crate::store::{Change, Reader};
+use crate::trigger::{self, Urgency};
 
 /// Brings the present state of the world closer to the wish of one object.
-pub trait Reconcile: Send + Sync + 'static {
-    /// Looks at the present state of `key` and does what is missing. It is called for objects that are gone, too.
+pub trait Reconcile<T: Object>: Send + Sync + 'static {
+    /// Looks at the present state and does what is missing. It is called for objects that are gone or can't be decoded, too.
     ///
-    /// It is never called for one key twice at the same time. What it is not told is why it is called: any earlier call may
-    /// have been cut off anywhere.
-    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+    /// It is never called for one key twice at the same time. What woke it is a hint for logs: any earlier call may have
+    /// been cut off anywhere, so that what there is to do follows from the present state alone.
+    fn reconcile(&self, cx: &Cx<T>) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 }
 
 /// How a reconcile ended well.
@@ -47,27 +88,58 @@ pub enum Outcome {
 
 /// How a reconcile ended badly.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Failure {
     /// To be tried again, after a backoff that grows with each failure in a row.
     #[error("reconcile failed")]
     Retry(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No retry would help: not to be tried again until something changes.
+    #[error("reconcile failed, and will until something changes")]
+    Terminal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A write met a newer state than the cache had. No error, but a matter of time: to be tried again as soon as the cache
+    /// has that state, which adds the key, and after a second at the latest. Neither logged as an error nor backed off.
+    #[error("the cache is behind the API server")]
+    Conflict(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API server can't be reached or is overloaded: no fault of this object's, so that its backoff does not grow.
     #[error("the API server is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl From<crate::api::Error> for Failure {
+    /// What an error of the API server means for the object that was worked on: a conflict is waited out, an outage is no
+    /// fault of the object's, and all else is tried again. Nothing is terminal by itself: what is refused today may be
+    /// allowed tomorrow, without any change that this controller would see.
+    fn from(error: crate::api::Error) -> Self {
+        if error.is_conflict() {
+            Self::Conflict(error.into())
+        } else if error.is_unavailable() {
+            Self::Unavailable(error.into())
+        } else {
+            Self::Retry(error.into())
+        }
+    }
+}
+
 /// Why a controller ended without being told to.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A worker, or a task that keeps a cache up to date or drives the queue, has ended: without it the controller would be
     /// blind or idle.
     #[error("a task of controller {0} has ended unexpectedly")]
     TaskEnded(&'static str),
+    /// Not all caches were filled in time.
+    #[error("controller {controller} is still waiting for a first list of {}", missing.join(", "))]
+    NotSynced {
+        /// The controller.
+        controller: &'static str,
+        /// The kinds whose first list is missing.
+        missing: Vec<String>,
+    },
 }
 
-/// Wait after [`Failure::Unavailable`], of the object and of the worker. A server that is back is used within this time; and
-/// while it is away, each worker asks it once a second.
-const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
+/// Workers where nothing else is said: enough that one slow object holds up nobody, few enough for the smallest cluster.
+const WORKERS: usize = 10;
 
 /// First and longest backoff of one key. The first is client-go's. The longest is shorter than client-go's 1,000 s, after
 /// which nobody still watches whether a fix has helped.
@@ -78,273 +150,153 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 /// 17 minutes after the fault is mended, and 50 writes a second are no load for an API server.
 const RETRIES: (u32, u32) = (50, 500);
 
-/// The longest that one reconcile may take: far longer than any good one, short enough that a worker which hangs on a
-/// request is back before anybody has to restart the process.
+/// The longest that one reconcile may take, where nothing else is said: far longer than any good one, short enough that a
+/// worker which hangs on a request is back before anybody has to restart the process.
 const RECONCILE_DEADLINE: Duration = Duration::from_mins(1);
 
-/// How long workers may go on with what they hold once the process is to end. Below the 30 s after which Kubernetes kills
-/// the container.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
-
-/// A source that is not synced is named in the log this often.
-const SYNC_REPORT: Duration = Duration::from_secs(10);
-
-/// A queue, its workers, and the caches that feed it.
-pub struct Controller {
+/// Decides which objects of `T` are looked at when, and by how many workers.
+///
+/// What the methods add is in force once [`run`](Self::run) is called.
+pub struct Controller<T: Object> {
     name: &'static str,
     queue: Queue<Key>,
+    informers: Informers,
     sources: Vec<Source>,
+    /// The first reader of each type.
+    readers: cx::Readers,
+    objects: Informer<T>,
     metrics: Arc<Metrics>,
+    recorder: Option<Recorder>,
+    workers: usize,
+    deadline: Duration,
+    sync_deadline: Option<Duration>,
     leadership: Leadership,
 }
 
-/// One kind that is watched.
-struct Source {
-    /// As in `deployments.apps`.
-    name: String,
-    run: Vec<Task>,
-    synced: Task,
-    is_synced: SyncCheck,
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-type SyncCheck = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Tells whether a controller's caches are filled.
-#[derive(Clone)]
-pub struct Readiness {
-    sources: Arc<[(String, SyncCheck)]>,
-}
-
-impl Readiness {
-    /// The kinds whose first snapshot is still missing.
-    pub fn missing(&self) -> Vec<&str> {
-        self.sources.iter().filter(|(_, is_synced)| !is_synced()).map(|(name, _)| name.as_str()).collect()
+impl<T: Object> Controller<T> {
+    /// A controller of the objects of type `T`, called `name` in logs and metrics. Each change of an object has it
+    /// reconciled; at once, where its wish has changed.
+    pub fn new(name: &'static str, informers: &Informers, metrics: Arc<Metrics>) -> Self {
+        Self::filtered(name, informers, metrics, |_, _| true)
     }
-}
 
-impl Controller {
-    /// A controller without sources, called `name` in logs and metrics.
-    pub fn new(name: &'static str, metrics: Arc<Metrics>) -> Self {
+    /// [`new`](Self::new), where an update of an object counts only if `is_news` says so of its state before and after, as
+    /// [`trigger::generation_changed`] does. What comes and goes always counts; see [`trigger::filtered`].
+    pub fn filtered(
+        name: &'static str,
+        informers: &Informers,
+        metrics: Arc<Metrics>,
+        is_news: impl Fn(&T, &T) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let limits =
             Limits { per_key: Schedule::new(BACKOFF.0, BACKOFF.1), overall: Bucket::new(RETRIES.0, RETRIES.1) };
         let queue = Queue::new(limits);
         metrics.observe_queue(name, &queue);
-        Self { name, queue, sources: Vec::new(), metrics, leadership: Leadership::always() }
+        let controller = Self {
+            name,
+            queue,
+            informers: informers.clone(),
+            sources: Vec::new(),
+            readers: HashMap::new(),
+            objects: informers.of(),
+            metrics,
+            recorder: None,
+            workers: WORKERS,
+            deadline: RECONCILE_DEADLINE,
+            sync_deadline: None,
+            leadership: Leadership::always(),
+        };
+        let objects = controller.objects.clone();
+        controller.source(&objects, trigger::filtered(is_news, trigger::itself::<T>))
     }
 
-    /// Watches objects of type `T` in `namespaces` (in all of them, if there are none), adds the keys that `mapper` makes of
-    /// each change to the queue, and returns the cache.
-    pub fn watch<T: Object>(
-        &mut self,
-        client: &Client,
-        namespaces: &[Arc<str>],
-        mapper: impl Fn(&Change<T>) -> Vec<(Key, Urgency)> + Clone + Send + Sync + 'static,
-    ) -> Reader<T> {
-        let (writers, reader) = store::new::<T>(namespaces);
-        let run = writers
-            .into_iter()
-            .map(|writer| {
-                let (queue, mapper) = (self.queue.clone(), mapper.clone());
-                let reflector = Reflector::new(client.clone(), writer);
-                let task = reflector.run(move |change| {
-                    let reason = match (&change.old, &change.new) {
-                        (None, _) => Reason::Created,
-                        (_, None) => Reason::Deleted,
-                        _ => Reason::Updated,
-                    };
-                    let trigger = Trigger::new(reason);
-                    queue
-                        .add_all(mapper(change).into_iter().map(|(key, urgency)| (key, trigger.with_urgency(urgency))));
-                });
-                Box::pin(task) as Task
-            })
-            .collect();
-        let (waiting, checked) = (reader.clone(), reader.clone());
-        self.sources.push(Source {
-            name: T::RESOURCE.to_string(),
-            run,
-            synced: Box::pin(async move { waiting.synced().await }),
-            is_synced: Arc::new(move || checked.is_synced()),
-        });
-        reader
+    /// Reconciles an object whenever an object of type `C` changes whose controller it is, or was before the change.
+    pub fn owns<C: Object>(self) -> Self {
+        self.watches(trigger::controllers::<T, C>)
+    }
+
+    /// Reconciles an object whenever an object of type `C` changes that names it among its owners, or did before the change.
+    pub fn owns_any<C: Object>(self) -> Self {
+        self.watches(trigger::owners::<T, C>)
+    }
+
+    /// Reconciles the objects that `mapper` names, whenever an object of type `C` changes. `mapper` sees the state before
+    /// and after, so that it can name those whom the change takes something away from.
+    pub fn watches<C: Object>(
+        self,
+        mapper: impl Fn(&Change<C>) -> Vec<(Key, Urgency)> + Send + Sync + 'static,
+    ) -> Self {
+        let informer = self.informers.of();
+        self.source(&informer, mapper)
+    }
+
+    /// [`watches`](Self::watches) the objects in `scope`, rather than in that of the controller's [`Informers`].
+    pub fn watches_in<C: Object>(
+        self,
+        scope: &Scope,
+        mapper: impl Fn(&Change<C>) -> Vec<(Key, Urgency)> + Send + Sync + 'static,
+    ) -> Self {
+        let informer = self.informers.of_scope(scope);
+        self.source(&informer, mapper)
+    }
+
+    /// How many objects may be reconciled at the same time; 10 by default.
+    ///
+    /// # Panics
+    ///
+    /// If there are to be none.
+    pub fn workers(self, workers: usize) -> Self {
+        assert!(workers > 0, "a controller without workers does nothing");
+        Self { workers, ..self }
+    }
+
+    /// The longest that one reconcile may take, after which it is dropped where it is and counts as failed; a minute by
+    /// default.
+    pub fn timeout(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The longest that [`run`](Self::run) waits for the first lists, after which it fails and names those that are missing.
+    /// By default it waits for ever, and says now and then for what.
+    pub fn sync_deadline(self, deadline: Duration) -> Self {
+        Self { sync_deadline: Some(deadline), ..self }
     }
 
     /// Lets workers run only while `leadership` leads. Caches and queue are filled before and in between, so that they begin
     /// with what has changed since the last leader did its part, and with everything if they are the first.
-    pub fn elected_by(&mut self, leadership: Leadership) {
-        self.leadership = leadership;
+    pub fn elected_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
+    }
+
+    /// Where the reconciler's events go.
+    pub fn recorder(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// The cache of type `C`.
+    ///
+    /// # Panics
+    ///
+    /// If this controller does not watch that type.
+    pub fn reader<C: Object>(&self) -> Reader<C> {
+        cx::reader::<C>(&self.readers).clone()
     }
 
     /// Tells whether the caches are filled.
     pub fn readiness(&self) -> Readiness {
-        let sources = self.sources.iter().map(|source| (source.name.clone(), source.is_synced.clone()));
-        Readiness { sources: sources.collect() }
+        Readiness::of(&self.sources)
     }
 
-    /// Runs until `shutdown` is given; then hands out no more keys, lets `workers` finish those that they hold, and returns.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TaskEnded`], which only a bug in this crate or in a mapper can cause.
-    pub async fn run(self, reconciler: impl Reconcile, workers: usize, shutdown: Shutdown) -> Result<(), Error> {
-        let readiness = self.readiness();
-        let mut background = JoinSet::new();
-        let mut unsynced = Vec::new();
-        for source in self.sources {
-            for task in source.run {
-                background.spawn(task);
-            }
-            unsynced.push(source.synced);
-        }
-        let queue = self.queue.clone();
-        background.spawn(async move { queue.drive().await });
-
-        tokio::select! {
-            () = all(unsynced) => info!(controller = self.name, workers, "caches filled"),
-            () = report_missing(&readiness) => {}
-            Some(_) = background.join_next() => return Err(Error::TaskEnded(self.name)),
-            () = shutdown.given() => return Ok(()),
-        }
-
-        let reconciler = Arc::new(reconciler);
-        loop {
-            let leading = tokio::select! {
-                leading = self.leadership.acquired() => leading,
-                Some(_) = background.join_next() => return Err(Error::TaskEnded(self.name)),
-                () = shutdown.given() => return Ok(()),
-            };
-            info!(controller = self.name, workers, "starting workers");
-            let outage = Arc::new(AtomicBool::new(false));
-            let mut running = JoinSet::new();
-            for _ in 0..workers {
-                let queue = self.queue.clone();
-                running.spawn(work(self.name, queue, reconciler.clone(), self.metrics.clone(), outage.clone()));
-            }
-            let ended = tokio::select! {
-                // Before all others: what is lost is not to be worked on.
-                biased;
-                () = leading.lost() => None,
-                () = shutdown.given() => Some(Ok(())),
-                Some(_) = background.join_next() => Some(Err(Error::TaskEnded(self.name))),
-                Some(_) = running.join_next() => Some(Err(Error::TaskEnded(self.name))),
-            };
-            if let Some(ended) = ended {
-                self.queue.close();
-                drain(self.name, &self.queue, &mut running, &leading).await;
-                return ended;
-            }
-            warn!(controller = self.name, "not leading any more, stopping workers");
-            // Where they are: the next write would be refused. The keys that they hold return to the queue.
-            running.shutdown().await;
-        }
+    fn source<C: Object>(
+        mut self,
+        informer: &Informer<C>,
+        mapper: impl Fn(&Change<C>) -> Vec<(Key, Urgency)> + Send + Sync + 'static,
+    ) -> Self {
+        let number = self.sources.len();
+        self.sources.push(Source::new(self.name, number, informer.clone(), mapper));
+        self.readers.entry(TypeId::of::<C>()).or_insert_with(|| Box::new(informer.reader().clone()));
+        self
     }
-}
-
-/// Lets workers finish what they hold, and returns once none is left: the Lease may then be given back.
-async fn drain(name: &'static str, queue: &Queue<Key>, running: &mut JoinSet<()>, leading: &Leading) {
-    tokio::select! {
-        () = async { while running.join_next().await.is_some() {} } => return,
-        () = leading.lost() => {}
-        () = sleep(DRAIN_DEADLINE) => {}
-    }
-    warn!(controller = name, in_flight = queue.depth().in_flight, "workers did not finish in time");
-    running.shutdown().await;
-}
-
-async fn all(tasks: Vec<Task>) {
-    for task in tasks {
-        task.await;
-    }
-}
-
-/// Never resolves; says now and then what the start is waiting for.
-async fn report_missing(readiness: &Readiness) {
-    loop {
-        sleep(SYNC_REPORT).await;
-        warn!(missing = ?readiness.missing(), "still waiting for a first list");
-    }
-}
-
-/// `outage` is true while the last reconcile of any worker found no API server: an outage is said once, not once an object.
-async fn work(
-    name: &'static str,
-    queue: Queue<Key>,
-    reconciler: Arc<impl Reconcile>,
-    metrics: Arc<Metrics>,
-    outage: Arc<AtomicBool>,
-) {
-    while let Some(taken) = queue.take().await {
-        let key = taken.key().clone();
-        // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
-        let context = Context::root();
-        let span = info_span!(
-            "reconcile",
-            controller = name,
-            namespace = &*key.namespace,
-            object = &*key.name,
-            attempt = taken.attempt(),
-            cause = %taken.cause(),
-            trace_id = %context.trace_id(),
-            span_id = %context.span_id(),
-        );
-        let started = Instant::now();
-        // Inside of a block of its own, so that a panic before the first await is caught as well.
-        let reconcile = AssertUnwindSafe(context.scope(async { reconciler.reconcile(&key).await })).catch_unwind();
-        let ended = timeout(RECONCILE_DEADLINE, reconcile.instrument(span.clone())).await;
-        let (verdict, result) = span.in_scope(|| match ended {
-            Ok(Ok(Ok(Outcome::Done))) => (Verdict::Done, "success"),
-            Ok(Ok(Ok(Outcome::After(delay)))) => (Verdict::After(delay), "requeue_after"),
-            Ok(Ok(Err(failure))) => {
-                let cause = chain(&failure);
-                match failure {
-                    // Nothing is wrong with the object, and these workers are about to be stopped.
-                    _ if is_fenced(&failure) => {
-                        debug!("{cause}");
-                        (Verdict::Postponed(Duration::ZERO), "error")
-                    }
-                    Failure::Retry(_) => {
-                        warn!("{cause}");
-                        (Verdict::Failed, "error")
-                    }
-                    Failure::Unavailable(_) => {
-                        if !outage.swap(true, Ordering::Relaxed) {
-                            warn!("{cause}");
-                        }
-                        (Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())), "error")
-                    }
-                }
-            }
-            Ok(Err(panic)) => {
-                error!(panic = panic_message(&*panic), "the reconciler panicked");
-                metrics.panicked(name);
-                (Verdict::Failed, "error")
-            }
-            Err(_elapsed) => {
-                error!(deadline = ?RECONCILE_DEADLINE, "the reconciler did not finish in time");
-                (Verdict::Failed, "error")
-            }
-        });
-        metrics.reconciled(name, result, started.elapsed());
-        taken.done(verdict);
-        if let Verdict::Postponed(delay) = verdict {
-            // The worker waits as well, so that an overloaded server is asked by each worker once a second, and not by each
-            // object.
-            sleep(delay).await;
-        } else {
-            outage.store(false, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Whether a write was refused since this process does not lead.
-fn is_fenced(failure: &Failure) -> bool {
-    let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<transport::Error>()).any(transport::Error::is_fenced)
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
 #[cfg(test)]

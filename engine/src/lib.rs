@@ -3,12 +3,12 @@
 //! The modules stand in the order in which data flows, and each imports only from those above it:
 //!
 //! ```text
-//! config -> transport -> frame -> api -> watch -> store -> reflector -> trigger -> queue -> controller
+//! config -> transport -> frame -> api -> watch -> store -> reflector -> informer -> trigger -> queue -> controller
 //! ```
 //!
 //! A change in the cluster arrives as bytes in [`transport`], is cut into JSON documents by [`frame`] and decoded by
-//! [`api`]; [`watch`] decides what it means for the cache, [`store`] keeps it, and [`reflector`] drives the one into the
-//! other. [`trigger`] turns the change into keys, [`queue`] hands each key to one worker at a time, and [`controller`]
+//! [`api`]; [`watch`] decides what it means for the cache, [`store`] keeps it, [`reflector`] drives the one into the
+//! other, and [`informer`] tells all who want to know. [`trigger`] turns the change into keys, [`queue`] hands each key to one worker at a time, and [`controller`]
 //! calls the reconciler. Past `trigger` only keys travel, never events: a reconciler looks at the present state alone.
 //!
 //! The modules before `config` are what all others share. Those marked *pure* neither await nor log nor read a clock.
@@ -25,8 +25,9 @@ pub mod lease; // a Lease, and who else is there -> who may write
 pub mod watch; // pure: answers of the API server -> transactions on a cache
 pub mod store; // pure but for its lock
 pub mod reflector;
+pub mod informer;
 pub mod trigger; // pure: change -> keys
 pub mod queue; // pure, with a thin async shell
 pub mod metrics;
-pub mod controller;
 pub mod events;
+pub mod controller;

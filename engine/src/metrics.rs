@@ -24,6 +24,7 @@ pub struct Metrics {
     reconciles: Family<[Label; 2], Counter>,
     errors: Family<[Label; 1], Counter>,
     panics: Family<[Label; 1], Counter>,
+    terminal: Family<[Label; 1], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     requests: Family<[(&'static str, String); 2], Counter>,
 }
@@ -41,6 +42,7 @@ impl Default for Metrics {
             reconciles: Family::default(),
             errors: Family::default(),
             panics: Family::default(),
+            terminal: Family::default(),
             durations: Family::new_with_constructor(durations),
             requests: Family::default(),
         };
@@ -49,6 +51,11 @@ impl Default for Metrics {
         registry.register(name("reconcile"), "Reconciles by result", metrics.reconciles.clone());
         registry.register(name("reconcile_errors"), "Reconciles that failed", metrics.errors.clone());
         registry.register(name("reconcile_panics"), "Reconciles that panicked", metrics.panics.clone());
+        registry.register(
+            name("terminal_reconcile_errors"),
+            "Reconciles that failed and are not retried",
+            metrics.terminal.clone(),
+        );
         registry.register(name("reconcile_time_seconds"), "How long a reconcile took", metrics.durations.clone());
         registry.register("rest_client_requests", "Requests to the API server by answer", metrics.requests.clone());
         drop(registry);
@@ -69,6 +76,11 @@ impl Metrics {
     /// Counts a reconcile that panicked.
     pub fn panicked(&self, controller: &'static str) {
         self.panics.get_or_create(&[("controller", controller)]).inc();
+    }
+
+    /// Counts a reconcile that failed and is not retried.
+    pub fn terminal(&self, controller: &'static str) {
+        self.terminal.get_or_create(&[("controller", controller)]).inc();
     }
 
     /// Counts a request to the API server; `code` is the HTTP status, or `<error>` where none came.

@@ -45,6 +45,9 @@ pub trait Object: DeserializeOwned + Send + Sync + 'static {
     /// Whether the server is asked for the metadata alone (`PartialObjectMetadata`), so that it need not even send the rest.
     const METADATA_ONLY: bool = false;
 
+    /// Whether its objects live in namespaces. It tells where an owner of this type is to be looked for.
+    const NAMESPACED: bool = true;
+
     /// Its metadata.
     fn metadata(&self) -> &Metadata;
 }
@@ -62,6 +65,7 @@ pub struct PartialObjectMetadata<T> {
 impl<T: Object> Object for PartialObjectMetadata<T> {
     const RESOURCE: Resource = T::RESOURCE;
     const METADATA_ONLY: bool = true;
+    const NAMESPACED: bool = T::NAMESPACED;
 
     fn metadata(&self) -> &Metadata {
         &self.metadata

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::object::{Key, Object};
+use crate::api::Entry;
+use crate::object::{Key, Object, OwnerReference};
 use crate::store::Change;
 
 /// What asks for a key to be reconciled: why, in which lane, and whether it may cut a backoff short.
@@ -208,7 +209,7 @@ impl fmt::Debug for Cause {
 
 /// The object itself; at once if its desired state has changed or it is to be deleted.
 pub fn itself<T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
-    let wish = |entry: &crate::api::Entry<T>| {
+    let wish = |entry: &Entry<T>| {
         let metadata = entry.metadata();
         (metadata.uid.clone(), metadata.generation, metadata.is_terminating())
     };
@@ -216,13 +217,26 @@ pub fn itself<T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
     vec![(change.key(), if same_wish { Urgency::Normal } else { Urgency::Urgent })]
 }
 
+/// The owner of kind `O` that is marked as the controller, before the change and after it.
+pub fn controllers<O: Object, T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
+    owned_by::<O, T>(change, |owner| owner.controller)
+}
+
 /// Every owner of kind `O`, before the change and after it: an object that changes hands concerns both.
 pub fn owners<O: Object, T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
-    let sides = change.old.iter().chain(&change.new).map(crate::api::Entry::metadata);
+    owned_by::<O, T>(change, |_| true)
+}
+
+fn owned_by<O: Object, T: Object>(change: &Change<T>, counts: impl Fn(&OwnerReference) -> bool) -> Vec<(Key, Urgency)> {
+    let sides = change.old.iter().chain(&change.new).map(Entry::metadata);
     let mut keys: Vec<_> = sides
         .flat_map(|metadata| {
-            let owners = metadata.owner_references.iter().filter(|owner| owner.refers_to(&O::RESOURCE));
-            owners.map(|owner| (metadata.key().sibling(owner.name.clone()), Urgency::Normal))
+            let owners = metadata.owner_references.iter();
+            let owners = owners.filter(|owner| owner.refers_to(&O::RESOURCE) && counts(owner));
+            owners.map(|owner| {
+                let namespace = if O::NAMESPACED { metadata.namespace.clone() } else { "".into() };
+                (Key { namespace, name: owner.name.clone() }, Urgency::Normal)
+            })
         })
         .collect();
     keys.sort_unstable();
@@ -230,13 +244,63 @@ pub fn owners<O: Object, T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
     keys
 }
 
+/// Lets `mapper` see an update only if `is_news` says so of the states before and after it (a predicate, as
+/// controller-runtime calls it).
+///
+/// `is_news` is asked about updates alone. An object that comes or goes, another life of a name, the beginning of a
+/// deletion, and one that can't be decoded or can be again, always pass: a predicate that had to let these through by
+/// itself would one day forget to, and a delete that nobody hears of leaves its work undone for ever
+/// ([kube#1768](https://github.com/kube-rs/kube/issues/1768)).
+///
+/// ```
+/// # use engine::object::{Metadata, Object, Resource};
+/// # #[derive(serde::Deserialize)]
+/// # struct Node { metadata: Metadata }
+/// # impl Object for Node {
+/// #     const RESOURCE: Resource = Resource { group: "", version: "v1", kind: "Node", plural: "nodes" };
+/// #     fn metadata(&self) -> &Metadata { &self.metadata }
+/// # }
+/// use engine::trigger::{filtered, itself};
+///
+/// // A node that says once more that it is well wakes nobody.
+/// let mapper = filtered(|old: &Node, new| old.metadata.labels != new.metadata.labels, itself);
+/// # let _ = |change: &engine::store::Change<Node>| mapper(change);
+/// ```
+pub fn filtered<T: Object>(
+    is_news: impl Fn(&T, &T) -> bool,
+    mapper: impl Fn(&Change<T>) -> Vec<(Key, Urgency)>,
+) -> impl Fn(&Change<T>) -> Vec<(Key, Urgency)> {
+    move |change| {
+        if let (Some(Entry::Valid(old)), Some(Entry::Valid(new))) = (&change.old, &change.new) {
+            let (before, after) = (old.metadata(), new.metadata());
+            let goes_on = before.uid == after.uid && before.is_terminating() == after.is_terminating();
+            if goes_on && !is_news(old, new) {
+                return Vec::new();
+            }
+        }
+        mapper(change)
+    }
+}
+
+/// For [`filtered`]: whether the wish has changed. Only for kinds that count their generations; status and metadata don't
+/// count.
+pub fn generation_changed<T: Object>(old: &T, new: &T) -> bool {
+    old.metadata().generation != new.metadata().generation
+}
+
+/// For [`filtered`]: whether labels or annotations have changed.
+pub fn labels_or_annotations_changed<T: Object>(old: &T, new: &T) -> bool {
+    let (old, new) = (old.metadata(), new.metadata());
+    old.labels != new.labels || old.annotations != new.annotations
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::api::{Entry, Thing};
-    use crate::object::{Metadata, OwnerReference};
+    use crate::api::{Invalid, Thing};
+    use crate::object::{Metadata, OwnerReference, Uid};
     use crate::store::Origin;
 
     fn thing(metadata: Metadata) -> Entry<Thing> {
@@ -266,6 +330,41 @@ mod tests {
         let change =
             Change { old: Some(thing(owned_by("same"))), new: Some(thing(owned_by("same"))), origin: Origin::Event };
         assert_eq!(owners::<Thing, Thing>(&change).len(), 1);
+    }
+
+    #[test]
+    fn an_owner_that_is_no_controller_is_named_only_where_any_owner_counts() {
+        let mut owned = owned_by("shared");
+        owned.owner_references.extend(owned_by("sole").owner_references);
+        owned.owner_references[1].controller = true;
+        let change = Change { old: None, new: Some(thing(owned)), origin: Origin::Event };
+        let names = |keys: Vec<(Key, Urgency)>| keys.into_iter().map(|(key, _)| key.name).collect::<Vec<_>>();
+        assert_eq!(names(controllers::<Thing, Thing>(&change)), ["sole".into()]);
+        assert_eq!(names(owners::<Thing, Thing>(&change)), ["shared".into(), "sole".into()]);
+    }
+
+    #[test]
+    fn a_predicate_that_says_no_to_everything_loses_no_delete_no_new_life_and_no_invalid_object() {
+        let mapper = filtered(|_: &Thing, _: &Thing| false, itself);
+        let of = |uid: &str, terminating: bool| {
+            let deletion_timestamp = terminating.then(|| "2026-01-01T00:00:00Z".into());
+            Some(thing(Metadata { uid: Uid(uid.into()), deletion_timestamp, ..Metadata::default() }))
+        };
+        let invalid = || {
+            let metadata = Metadata { uid: Uid("a".into()), ..Metadata::default() };
+            Some(Entry::Invalid(Arc::new(Invalid { metadata, error: String::new() })))
+        };
+        for (old, new) in [
+            (None, of("a", false)),
+            (of("a", false), None),
+            (of("a", false), of("a", true)),
+            (of("a", false), of("b", false)),
+            (of("a", false), invalid()),
+            (invalid(), of("a", false)),
+        ] {
+            assert_eq!(mapper(&Change { old, new, origin: Origin::Event }).len(), 1);
+        }
+        assert_eq!(mapper(&Change { old: of("a", false), new: of("a", false), origin: Origin::Event }), []);
     }
 
     #[test]

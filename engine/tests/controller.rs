@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use engine::api::{Client, Entry, Error, Precondition};
-use engine::controller::{Controller, Failure, Outcome, Readiness, Reconcile};
+use engine::api::{Client, Entry, Error, Precondition, Scope};
+use engine::controller::{Controller, Cx, Failure, Outcome, Readiness, Reconcile};
+use engine::informer::Informers;
 use engine::metrics::Metrics;
 use engine::object::{Key, Metadata, Object, Resource};
 use engine::shutdown;
-use engine::store::{Change, Reader};
-use engine::trigger::{Urgency, itself, owners};
+use engine::store::Reader;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -69,8 +69,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Reconcile for Copier {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Failure> {
+impl Reconcile<ConfigMap> for Copier {
+    async fn reconcile(&self, cx: &Cx<ConfigMap>) -> Result<Outcome, Failure> {
+        let key = cx.key();
         if !lock(&self.seen.busy).insert(key.clone()) {
             self.seen.overlaps.fetch_add(1, Ordering::SeqCst);
         }
@@ -99,6 +100,10 @@ impl Reconcile for Copier {
 impl Copier {
     async fn copy(&self, key: &Key) -> Result<(), Error> {
         let Some(Entry::Valid(original)) = self.reader.get(key) else { return Ok(()) };
+        // A copy wakes its original, and is woken as any other.
+        if key.name.ends_with(SUFFIX) {
+            return Ok(());
+        }
         let copy = key.sibling(format!("{}{SUFFIX}", key.name));
         let precondition = match self.reader.get(&copy) {
             Some(Entry::Valid(copy)) if copy.data == original.data => return Ok(()),
@@ -116,12 +121,6 @@ impl Copier {
     }
 }
 
-/// The owner of a copy; of everything else, itself.
-fn original(change: &Change<ConfigMap>) -> Vec<(Key, Urgency)> {
-    let owners = owners::<ConfigMap, ConfigMap>(change);
-    if owners.is_empty() { itself(change) } else { owners }
-}
-
 /// A controller that runs, and how to stop it.
 struct Running {
     copier: Copier,
@@ -133,18 +132,18 @@ struct Running {
 
 impl Running {
     fn start(space: &Space<'_>) -> Self {
-        Self::with(space, |_| {})
+        Self::with(space, |controller| controller)
     }
 
-    fn with(space: &Space<'_>, further: impl FnOnce(&mut Controller)) -> Self {
+    fn with(space: &Space<'_>, further: impl FnOnce(Controller<ConfigMap>) -> Controller<ConfigMap>) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let mut controller = Controller::new("copier", metrics.clone());
-        let reader = controller.watch::<ConfigMap>(&space.client, &[space.name.into()], original);
-        further(&mut controller);
-        let copier = Copier { client: space.client.clone(), reader, seen: Arc::default() };
+        let informers = Informers::new(space.client.clone()).within(Scope::namespaces([space.name]));
+        let controller = Controller::new("copier", &informers, metrics.clone());
+        let controller = further(controller.owns_any::<ConfigMap>().workers(WORKERS));
+        let copier = Copier { client: space.client.clone(), reader: controller.reader(), seen: Arc::default() };
         let readiness = controller.readiness();
         let (trigger, shutdown) = shutdown::channel();
-        let task = tokio::spawn(controller.run(copier.clone(), WORKERS, shutdown));
+        let task = tokio::spawn(controller.run(copier.clone(), shutdown));
         Self { copier, readiness, metrics, trigger, task }
     }
 
@@ -276,9 +275,7 @@ async fn no_worker_starts_before_every_source_is_there() {
     let Some(cluster) = shared() else { return };
     let space = Space::new(cluster, "missing");
     space.create("app", "1").await;
-    let running = Running::with(&space, |controller| {
-        controller.watch::<Widget>(&space.client, &[], |_| Vec::new());
-    });
+    let running = Running::with(&space, |controller| controller.watches_in::<Widget>(&Scope::all(), |_| Vec::new()));
     assert_eq!(running.readiness.missing(), ["configmaps", "widgets.engine.test"]);
     until("the first source", || running.readiness.missing() == ["widgets.engine.test"]).await;
     tokio::time::sleep(Duration::from_secs(3)).await;

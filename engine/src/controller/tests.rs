@@ -1,45 +1,163 @@
-//! Workers without a server: what becomes of reconcilers that misbehave.
+//! Workers without a server: what becomes of reconcilers that misbehave, and what they are told.
 
 use std::sync::Mutex;
 
-use super::*;
-use crate::shutdown;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use tokio::time::sleep;
+use tower::service_fn;
 
-/// Panics before its future exists, or within it, or hangs, by the name of the key; else notes it.
-#[derive(Clone, Default)]
-struct Moody {
-    seen: Arc<Mutex<Vec<String>>>,
+use super::*;
+use crate::api::{Client, Thing};
+use crate::shutdown;
+use crate::transport::{Request, Response, Service};
+use crate::trigger::Reason;
+
+/// A server that has no object, and answers no watch.
+fn empty() -> Informers {
+    let service = service_fn(|request: Request| async move {
+        if request.uri().query().unwrap_or_default().contains("resourceVersion=") {
+            std::future::pending::<()>().await;
+        }
+        let body = if request.uri().query().unwrap_or_default().contains("watch=1") {
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7",
+                "annotations":{"k8s.io/initial-events-end":"true"}}}}"#
+        } else {
+            r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#
+        };
+        Ok(Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync()))
+    });
+    Informers::new(Client::new(Service::new(service), "test"))
 }
 
-impl Reconcile for Moody {
-    fn reconcile(&self, key: &Key) -> impl Future<Output = Result<Outcome, Failure>> + Send {
-        assert!(&*key.name != "panics early", "before the future");
-        let (name, seen) = (key.name.to_string(), self.seen.clone());
+fn controller() -> (Controller<Thing>, Queue<Key>, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::default());
+    let controller = Controller::new("test", &empty(), metrics.clone());
+    let queue = controller.queue.clone();
+    (controller, queue, metrics)
+}
+
+/// Panics before its future exists, or within it, or hangs, or fails, by the name of the key; else notes it.
+#[derive(Clone, Default)]
+struct Moody {
+    seen: Arc<Mutex<Vec<(String, u32, String)>>>,
+}
+
+impl Moody {
+    fn calls(&self, name: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(seen, ..)| seen == name).count()
+    }
+}
+
+impl Reconcile<Thing> for Moody {
+    fn reconcile(&self, cx: &Cx<Thing>) -> impl Future<Output = Result<Outcome, Failure>> + Send {
+        assert!(&*cx.key().name != "panics early", "before the future");
+        let (name, seen) = (cx.key().name.to_string(), self.seen.clone());
+        let told = (name.clone(), cx.attempt(), cx.cause().to_string());
+        assert!(matches!(cx.object(), Seen::Gone), "there is none");
         async move {
+            seen.lock().unwrap().push(told);
             match name.as_str() {
                 "panics late" => panic!("within the future"),
                 "hangs" => std::future::pending().await,
-                _ => seen.lock().unwrap().push(name),
+                "fails" => Err(Failure::Retry("as it should".into())),
+                "fails for good" => Err(Failure::Terminal("as it should".into())),
+                "is behind" => Err(Failure::Conflict("as it should".into())),
+                _ => Ok(Outcome::Done),
             }
-            Ok(Outcome::Done)
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reconcile_that_panics_or_hangs_costs_no_worker() {
-    let controller = Controller::new("test", Arc::default());
-    let queue = controller.queue.clone();
+    let (controller, queue, _) = controller();
     let (trigger, shutdown) = shutdown::channel();
     let moody = Moody::default();
-    let running = tokio::spawn(controller.run(moody.clone(), 2, shutdown));
+    let running = tokio::spawn(controller.workers(2).run(moody.clone(), shutdown));
     for bad in ["panics early", "panics late", "hangs"] {
         queue.add(Key::new("n", bad), Reason::Updated);
     }
     sleep(RECONCILE_DEADLINE * 10).await;
     queue.add(Key::new("n", "good"), Reason::Updated);
     sleep(RECONCILE_DEADLINE * 2).await;
-    assert_eq!(*moody.seen.lock().unwrap(), ["good"]);
+    assert_eq!(moody.calls("good"), 1);
     trigger.give();
     running.await.expect("no panic").expect("no task has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_terminal_failure_is_not_tried_again_until_something_changes() {
+    let (controller, queue, metrics) = controller();
+    let (_trigger, shutdown) = shutdown::channel();
+    let moody = Moody::default();
+    tokio::spawn(controller.run(moody.clone(), shutdown));
+    for name in ["fails for good", "fails"] {
+        queue.add(Key::new("n", name), Reason::Updated);
+    }
+    sleep(Duration::from_hours(1)).await;
+    assert_eq!(moody.calls("fails for good"), 1);
+    assert!(moody.calls("fails") > 60, "once a minute at least");
+    let text = metrics.render().expect("text");
+    assert!(text.contains("controller_runtime_terminal_reconcile_errors_total{controller=\"test\"} 1\n"), "{text}");
+    queue.add(Key::new("n", "fails for good"), Reason::Updated);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(moody.calls("fails for good"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_is_waited_out_and_neither_counts_as_a_failure_nor_grows_a_backoff() {
+    let (controller, queue, metrics) = controller();
+    let (_trigger, shutdown) = shutdown::channel();
+    let moody = Moody::default();
+    tokio::spawn(controller.run(moody.clone(), shutdown));
+    queue.add(Key::new("n", "is behind"), Reason::Updated);
+    sleep(Duration::from_mins(1)).await;
+    let calls = moody.calls("is behind");
+    assert!(calls >= 60, "once a second at least: {calls}");
+    // The event that it waits for.
+    queue.add(Key::new("n", "is behind"), Reason::Updated);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(moody.calls("is behind"), calls + 1, "at once");
+    assert!(moody.seen.lock().unwrap().iter().all(|(_, attempt, _)| *attempt == 1), "no failure");
+    let text = metrics.render().expect("text");
+    assert!(text.contains("result=\"requeue\"") && !text.contains("result=\"error\""), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciler_is_told_what_woke_it_and_how_often_it_has_failed() {
+    let (controller, queue, _) = controller();
+    let (_trigger, shutdown) = shutdown::channel();
+    let moody = Moody::default();
+    tokio::spawn(controller.run(moody.clone(), shutdown));
+    queue.add(Key::new("n", "fails"), Reason::Deleted);
+    sleep(Duration::from_millis(100)).await;
+    let seen = moody.seen.lock().unwrap();
+    assert_eq!(seen[..2], [("fails".into(), 1, "deleted".into()), ("fails".into(), 2, "retry".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_whose_lists_never_come_names_them_at_its_deadline() {
+    let service = service_fn(|_: Request| std::future::pending());
+    let informers = Informers::new(Client::new(Service::new(service), "test"));
+    let controller = Controller::<Thing>::new("test", &informers, Arc::default());
+    let (_trigger, shutdown) = shutdown::channel();
+    let error = controller.sync_deadline(Duration::from_mins(2)).run(Moody::default(), shutdown).await;
+    let error = error.expect_err("no list").to_string();
+    assert_eq!(error, "controller test is still waiting for a first list of things.test");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_is_not_ended_by_an_object_that_its_mapper_panics_on() {
+    let metrics = Arc::new(Metrics::default());
+    let informers = empty();
+    let controller = Controller::<Thing>::new("test", &informers, metrics.clone())
+        .watches::<Thing>(|_| panic!("an object that nobody thought of"));
+    let (_trigger, shutdown) = shutdown::channel();
+    let mut running = tokio::spawn(controller.run(Moody::default(), shutdown));
+    sleep(Duration::from_secs(1)).await;
+    crate::informer::tests::tell(&informers.of::<Thing>(), "odd");
+    assert!(tokio::time::timeout(Duration::from_mins(1), &mut running).await.is_err(), "it runs on");
+    let text = metrics.render().expect("text");
+    assert!(text.contains("reconcile_panics_total{controller=\"test\"} 1\n"), "{text}");
 }

@@ -1,0 +1,134 @@
+//! One kind that wakes the objects of a controller: changes in, keys into its queue.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tracing::error;
+
+use super::work::panic_message;
+use crate::informer::{Informer, Subscription};
+use crate::metrics::Metrics;
+use crate::object::{Key, Object};
+use crate::queue::Queue;
+use crate::store::{Change, Origin};
+use crate::trigger::{Reason, Trigger, Urgency};
+
+/// A kind that is watched, of whatever type.
+pub(super) struct Source {
+    /// As in `deployments.apps`.
+    pub(super) name: String,
+    pub(super) informer: Arc<dyn Informed>,
+    pub(super) subscribe: Subscribe,
+}
+
+pub(super) type Subscribe = Box<dyn FnOnce(&Queue<Key>, &Arc<Metrics>) -> Subscription + Send>;
+type Waiting<'i> = Pin<Box<dyn Future<Output = ()> + Send + 'i>>;
+
+/// An [`Informer`] of whatever type.
+pub(super) trait Informed: Any + Send + Sync {
+    fn start(&self);
+    fn is_synced(&self) -> bool;
+    fn synced(&self) -> Waiting<'_>;
+    fn broken(&self) -> Waiting<'_>;
+}
+
+impl<T: Object> Informed for Informer<T> {
+    fn start(&self) {
+        self.start();
+    }
+
+    fn is_synced(&self) -> bool {
+        self.reader().is_synced()
+    }
+
+    fn synced(&self) -> Waiting<'_> {
+        Box::pin(self.reader().synced())
+    }
+
+    fn broken(&self) -> Waiting<'_> {
+        Box::pin(self.broken())
+    }
+}
+
+impl Source {
+    /// The source of `controller` with this number.
+    pub(super) fn new<T: Object>(
+        controller: &'static str,
+        number: usize,
+        informer: Informer<T>,
+        mapper: impl Fn(&Change<T>) -> Vec<(Key, Urgency)> + Send + Sync + 'static,
+    ) -> Self {
+        let subscribed = informer.clone();
+        let subscribe = move |queue: &Queue<Key>, metrics: &Arc<Metrics>| {
+            let (queue, metrics) = (queue.clone(), metrics.clone());
+            subscribed.subscribe(move |change| {
+                // A mapper that can't take an object must not end the source: every restart would meet that object again.
+                match catch_unwind(AssertUnwindSafe(|| mapper(change))) {
+                    Ok(keys) => {
+                        let trigger = Trigger::new(reason(change)).from_source(number);
+                        queue.add_all(keys.into_iter().map(|(key, urgency)| (key, trigger.with_urgency(urgency))));
+                    }
+                    Err(panic) => {
+                        let panic = panic_message(&*panic);
+                        error!(controller, resource = %T::RESOURCE, object = %change.key(), panic, "a mapper panicked");
+                        metrics.panicked(controller);
+                    }
+                }
+            })
+        };
+        Self { name: T::RESOURCE.to_string(), informer: Arc::new(informer), subscribe: Box::new(subscribe) }
+    }
+}
+
+fn reason<T>(change: &Change<T>) -> Reason {
+    match (&change.old, &change.new) {
+        (None, _) if change.origin == Origin::InitialList => Reason::Listed,
+        (None, _) => Reason::Created,
+        (_, None) => Reason::Deleted,
+        _ => Reason::Updated,
+    }
+}
+
+/// Tells whether a controller's caches are filled.
+#[derive(Clone)]
+pub struct Readiness {
+    sources: Arc<[(String, Arc<dyn Informed>)]>,
+}
+
+impl Readiness {
+    pub(super) fn of(sources: &[Source]) -> Self {
+        Self { sources: sources.iter().map(|source| (source.name.clone(), source.informer.clone())).collect() }
+    }
+
+    /// The kinds whose first snapshot is still missing.
+    pub fn missing(&self) -> Vec<&str> {
+        let missing = self.sources.iter().filter(|(_, informer)| !informer.is_synced());
+        let mut names: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
+        // A kind that wakes objects in two ways is still one.
+        names.dedup();
+        names
+    }
+
+    pub(super) fn start(&self) {
+        for (_, informer) in self.sources.iter() {
+            informer.start();
+        }
+    }
+
+    /// Resolves once nothing is missing.
+    pub(super) async fn complete(&self) {
+        for (_, informer) in self.sources.iter() {
+            informer.synced().await;
+        }
+    }
+
+    /// Resolves if a cache is no longer kept up to date.
+    pub(super) async fn broken(&self) {
+        if self.sources.is_empty() {
+            return std::future::pending().await;
+        }
+        futures_util::future::select_all(self.sources.iter().map(|(_, informer)| informer.broken())).await;
+    }
+}
