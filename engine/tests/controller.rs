@@ -72,6 +72,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reconcile<ConfigMap> for Copier {
     async fn reconcile(&self, cx: &Cx<ConfigMap>) -> Result<Outcome, Failure> {
         let key = cx.key();
+        // A copy wakes its original, and is woken as any other.
+        if key.name.ends_with(SUFFIX) {
+            return Ok(Outcome::Done);
+        }
         if !lock(&self.seen.busy).insert(key.clone()) {
             self.seen.overlaps.fetch_add(1, Ordering::SeqCst);
         }
@@ -100,10 +104,6 @@ impl Reconcile<ConfigMap> for Copier {
 impl Copier {
     async fn copy(&self, key: &Key) -> Result<(), Error> {
         let Some(Entry::Valid(original)) = self.reader.get(key) else { return Ok(()) };
-        // A copy wakes its original, and is woken as any other.
-        if key.name.ends_with(SUFFIX) {
-            return Ok(());
-        }
         let copy = key.sibling(format!("{}{SUFFIX}", key.name));
         let precondition = match self.reader.get(&copy) {
             Some(Entry::Valid(copy)) if copy.data == original.data => return Ok(()),
