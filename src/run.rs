@@ -80,9 +80,9 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let config = Config::find(args.kubeconfig.as_deref(), args.context.as_deref()).map_err(Error::Config)?;
     let metrics = Arc::new(Metrics::default());
     let client = client(&config, &metrics)?;
-    let namespaces: Vec<Arc<str>> = args.namespaces.iter().map(|namespace| namespace.as_str().into()).collect();
 
-    let informers = Informers::new(client.clone()).within(Scope::namespaces(namespaces.clone()));
+    let informers =
+        Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
         .watches(owner::<Deployment>)
         .watches(owner::<Service>)
@@ -106,7 +106,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         server = %config.server,
-        namespaces = if namespaces.is_empty() { "all".to_owned() } else { namespaces.join(",") },
+        namespaces = if args.namespaces.is_empty() { "all".to_owned() } else { args.namespaces.join(",") },
         workers = args.max_concurrent_reconciles,
         "starting"
     );
