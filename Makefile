@@ -22,7 +22,7 @@ SHELL := bash
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+.PHONY: help demo test bench bench-peers manifests install uninstall run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
@@ -68,6 +68,18 @@ test: ## run all tests, those against a real Kubernetes included (needs Go, and 
 
 bench: ## measure the queue
 	cargo bench $(LOCKED) $(ARGS)
+
+bench-peers: ## measure the operator beside others that do the same work, on a real API server (see benches/peers)
+	@cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null
+	cargo build --release $(LOCKED) --bin application-operator
+	cd benches/peers
+	peers=$$(cd ../.. && realpath -m $(TARGET))/peers
+	(cd controller-runtime && go build -trimpath -ldflags '-s -w' -o "$$peers/controller-runtime" .)
+	cargo build --release $(LOCKED) --manifest-path kube/Cargo.toml --target-dir "$$peers"
+	cargo build --release $(LOCKED) --manifest-path runner/Cargo.toml --target-dir "$$peers"
+	cd ../..
+	"$$peers/release/peers-runner" --raw $(TARGET)/peers.json --peer ours=$(TARGET)/release/application-operator \
+		--peer controller-runtime="$$peers/controller-runtime" --peer kube="$$peers/release/kube-peer" $(ARGS)
 
 manifests: ## generate crds/ anew
 	$(OPERATOR) manifests --output-dir crds
