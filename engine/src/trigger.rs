@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::api::Entry;
 use crate::object::{Key, Object, OwnerReference};
-use crate::store::Change;
+use crate::store::{Change, Index};
 
 /// What asks for a key to be reconciled: why, in which lane, and whether it may cut a backoff short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,6 +239,17 @@ fn owned_by<O: Object, T: Object>(change: &Change<T>, counts: impl Fn(&OwnerRefe
             })
         })
         .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The keys that the object is filed under in the index `I`, before the change and after it. With the same index the
+/// reconciler finds the way back: [`Reader::by_index`](crate::store::Reader::by_index).
+pub fn indexed<I: Index<T, Value = Key>, T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
+    let sides = change.old.iter().chain(&change.new);
+    let valid = sides.filter_map(|entry| if let Entry::Valid(object) = entry { Some(object) } else { None });
+    let mut keys: Vec<_> = valid.flat_map(|object| I::values(object)).map(|key| (key, Urgency::Normal)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -68,6 +68,11 @@ impl<T: Object> Cx<T> {
         &self.object
     }
 
+    /// The object, if it is there and can be decoded.
+    pub fn live(&self) -> Option<&Arc<T>> {
+        if let Seen::Live(object) = &self.object { Some(object) } else { None }
+    }
+
     /// 1 for the first try since the last success, and one more for each failure since.
     pub fn attempt(&self) -> u32 {
         self.attempt
