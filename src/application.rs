@@ -3,14 +3,21 @@
 //! Field documentation becomes the descriptions of the `CustomResourceDefinition`, which
 //! `kubectl explain` shows, so it is written for users. Knows nothing of how a wish is fulfilled.
 
+pub mod allowed;
+pub mod around;
 pub mod condition;
+pub mod spec;
+pub mod verbatim;
 
 use engine::object::{Metadata, Object, Resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::allowed::Allowed;
 pub use self::condition::{ConditionStatus, ConditionType, Reason};
+pub use self::spec::{ApplicationSpec, SecurityProfile};
+pub use self::verbatim::Verbatim;
 
 /// The longest name an Application may have.
 ///
@@ -37,59 +44,6 @@ impl Object for Application {
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
-    }
-}
-
-/// What is to run.
-//
-// Decoding is laxer than the schema: an object stored before the schema existed may lack anything,
-// and must still be readable, or its old finalizer could never be removed.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-#[schemars(!default)]
-pub struct ApplicationSpec {
-    /// Container image to run, such as `nginx:1.29` or `ghcr.io/example/shop@sha256:…`.
-    //
-    // A reference has at most 255 characters of name, 128 of tag and 135 of digest (sha512).
-    #[schemars(
-        length(min = 1, max = 520),
-        extend("x-kubernetes-validations" = [{
-            "rule": "!self.matches('[[:space:]]')",
-            "message": "must be an image reference without spaces, such as nginx:1.29"
-        }])
-    )]
-    pub image: String,
-
-    /// Number of pods to keep running; 0 stops the application without removing it.
-    //
-    // The bound is there for slips of the keyboard: a whole cluster is tested up to 150,000 pods.
-    #[schemars(range(min = 0, max = 10_000), default = "default_replicas")]
-    pub replicas: i32,
-
-    /// TCP port on which the container listens. The Service offers the same port.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: i32,
-}
-
-impl ApplicationSpec {
-    /// Why this can't be run; `None` if it can. Only what was stored before the present schema is at fault.
-    pub fn fault(&self) -> Option<String> {
-        if self.image.is_empty() || self.image.contains(char::is_whitespace) {
-            Some("spec.image must be an image reference without spaces, such as nginx:1.29".to_owned())
-        } else if !(1..=65535).contains(&self.port) {
-            Some(format!("spec.port must be between 1 and 65535, not {}", self.port))
-        } else if self.replicas < 0 {
-            Some(format!("spec.replicas must be 0 or more, not {}", self.replicas))
-        } else {
-            None
-        }
-    }
-}
-
-impl Default for ApplicationSpec {
-    /// What an object without a spec decodes into: no image, no port, which cannot be run.
-    fn default() -> Self {
-        Self { image: String::new(), replicas: default_replicas(), port: 0 }
     }
 }
 
@@ -128,11 +82,6 @@ impl ApplicationStatus {
     }
 }
 
-/// One pod: what someone means who says nothing about number.
-fn default_replicas() -> i32 {
-    1
-}
-
 /// A status is read from any version of the operator, so its schema demands no field.
 fn require_nothing(schema: &mut Schema) {
     schema.remove("required");
@@ -151,14 +100,17 @@ mod tests {
     #[test]
     fn omitted_replicas_mean_one() {
         let app = decode(json!({"metadata": {"name": "a"}, "spec": {"image": "i", "port": 80}}));
-        assert_eq!(app.spec, ApplicationSpec { image: "i".into(), replicas: 1, port: 80 });
+        assert_eq!(
+            app.spec,
+            ApplicationSpec { image: "i".into(), replicas: 1, port: Some(80), ..ApplicationSpec::default() }
+        );
         assert_eq!(app.status, ApplicationStatus::default());
     }
 
     #[test]
     fn an_object_from_before_the_schema_is_still_readable() {
         let app = decode(json!({"metadata": {"name": "a", "finalizers": ["f"]}, "status": {}}));
-        assert!(app.spec.image.is_empty() && app.spec.port == 0);
+        assert!(app.spec.image.is_empty() && app.spec.port.is_none());
         assert_eq!(app.metadata().finalizers.len(), 1);
     }
 

@@ -3,16 +3,17 @@
 //! A write that meets another state than the plan assumed, or whose answer is lost, is settled by a look at the server: what
 //! is found there is kept beside the cache, and the caller plans again.
 
-use engine::api::{self, Client, Precondition, Subresource};
+use engine::api::{self, Client, Deletion, Precondition, Subresource};
 use engine::events::{Kind, Recorder};
-use engine::object::{Key, Object};
+use engine::object::{Key, Metadata, Object, Uid};
 use engine::store::Reader;
+use futures_util::future::{join, join_all};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::info;
 
 use crate::application::{Application, ApplicationStatus};
-use crate::observe::{Caches, Child, child_key};
+use crate::observe::{Caches, Child, Kind as ChildKind, Marker};
 use crate::plan::{Cause, FORMER_FINALIZER, Finalizers, Plan, Write, compare, ports};
 
 /// What became of a plan.
@@ -91,12 +92,16 @@ impl Writer {
     ///
     /// The first [`Error`]; other writes of the plan may have been made.
     pub async fn carry_out(&self, application: &Application, plan: Plan) -> Result<Applied, Error> {
-        let (finalizers, deployment, service) = tokio::join!(
-            self.finalizers(application, plan.finalizers),
-            self.child(application, &self.caches.deployments, plan.deployment),
-            self.child(application, &self.caches.services, plan.service),
-        );
-        Ok(finalizers?.max(deployment?).max(service?))
+        let children = plan.children.into_iter().map(|(kind, write)| async move {
+            match kind {
+                ChildKind::Deployment => self.child(application, &self.caches.deployments, write).await,
+                ChildKind::Service => self.child(application, &self.caches.services, write).await,
+                ChildKind::PodDisruptionBudget => self.child(application, &self.caches.budgets, write).await,
+                ChildKind::HorizontalPodAutoscaler => self.child(application, &self.caches.autoscalers, write).await,
+            }
+        });
+        let (finalizers, children) = join(self.finalizers(application, plan.finalizers), join_all(children)).await;
+        children.into_iter().try_fold(finalizers?, |applied, child| Ok(applied.max(child?)))
     }
 
     /// Writes the status as a whole.
@@ -138,24 +143,32 @@ impl Writer {
         }
     }
 
-    async fn child<C: Child>(
+    async fn child<K: Marker>(
         &self,
         application: &Application,
-        cache: &Reader<C>,
-        write: Option<Write>,
+        cache: &Reader<Child<K>>,
+        Write { cause, body, precondition, claims }: Write,
     ) -> Result<Applied, Error> {
-        let Some(Write { cause, body, precondition, claims }) = write else {
-            return Ok(Applied::Done);
+        let key = K::KIND.key(&application.metadata.key());
+        let Some(body) = body else {
+            return match self.client.delete::<Child<K>>(&key, &deletion(precondition)).await {
+                Ok(_) => {
+                    self.tell(application, &key, K::KIND, &cause);
+                    Ok(Applied::Done)
+                }
+                Err(error) => self.settle(cache, &key, error).await,
+            };
         };
         if claims && !self.is_current(application).await? {
             return Ok(Applied::Outdated);
         }
-        let key = child_key::<C>(&application.metadata.key());
-        let mut answer = self.client.apply::<C>(&key, &body, &precondition).await;
+        let mut answer = self.client.apply::<Child<K>>(&key, &body, &precondition).await;
         // Ports that other writers own survive an apply, or make the server refuse it.
         if needs_take_over(&answer, &body) {
-            match self.take_over::<C>(&key, &body, &precondition).await {
-                Ok(Some(precondition)) => answer = self.client.apply::<C>(&key, &body, &precondition).await,
+            match self.take_over::<Child<K>>(&key, &body, &precondition).await {
+                Ok(Some(precondition)) => {
+                    answer = self.client.apply::<Child<K>>(&key, &body, &precondition).await;
+                }
                 Ok(None) => {}
                 Err(error) => answer = Err(error),
             }
@@ -164,10 +177,10 @@ impl Writer {
             Ok(child) => cache.remember(child),
             Err(error) => return self.settle(cache, &key, error).await,
         };
-        if let Some(path) = compare::drift(&body, child.metadata(), child.spec()) {
-            return Err(Error::Contested { child: named::<C>(&key), path });
+        if let Some(path) = compare::drift(&body, child.metadata(), &child.0.spec) {
+            return Err(Error::Contested { child: named::<Child<K>>(&key), path });
         }
-        self.tell(application, &key, C::RESOURCE.kind, &cause);
+        self.tell(application, &key, K::KIND, &cause);
         Ok(Applied::Done)
     }
 
@@ -182,7 +195,7 @@ impl Writer {
 
     /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what
     /// that apply is to assume, or `None` if no port is owned by anybody else.
-    async fn take_over<C: Child>(
+    async fn take_over<C: Object>(
         &self,
         key: &Key,
         wish: &Value,
@@ -196,7 +209,7 @@ impl Writer {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct OwnedMetadata {
-            uid: engine::object::Uid,
+            uid: Uid,
             resource_version: engine::object::ResourceVersion,
             #[serde(default)]
             managed_fields: Vec<Value>,
@@ -241,23 +254,36 @@ impl Writer {
         }
     }
 
-    fn tell(&self, application: &Application, key: &Key, kind: &'static str, cause: &Cause) {
+    fn tell(&self, application: &Application, key: &Key, kind: ChildKind, cause: &Cause) {
         let name = &key.name;
         let (reason, action, note) = match cause {
             Cause::Missing => ("Created", "Create", format!("Created {kind} {name}")),
             Cause::Wish => ("Updated", "Update", format!("Updated {kind} {name}")),
             Cause::Drift(path) => ("Healed", "Heal", format!("Put back {path} of {kind} {name}")),
+            Cause::Unwished => ("Deleted", "Delete", format!("Deleted {kind} {name}, which is no longer wished for")),
             Cause::Adoption => ("Adopted", "Adopt", format!("Adopted {kind} {name} from the former operator")),
         };
-        info!(action, kind, child = %name, "{note}");
+        info!(action, %kind, child = %name, "{note}");
         self.recorder.record(application, Kind::Normal, reason, action, note);
     }
 }
 
+/// A deletion that assumes what the plan does.
+fn deletion(precondition: Precondition) -> Deletion {
+    match precondition {
+        Precondition::Unchanged { uid, version } => {
+            Deletion::unchanged(&Metadata { uid, resource_version: version, ..Metadata::default() })
+        }
+        Precondition::SameLife { uid } => Deletion::same_life(uid),
+        // No life has this uid, so that nothing is deleted.
+        Precondition::Absent => Deletion::same_life(Uid::default()),
+    }
+}
+
 /// Returns true if an apply was refused, or has left ports that are not in `body`.
-fn needs_take_over<C: Child>(answer: &Result<C, api::Error>, body: &Value) -> bool {
+fn needs_take_over<K: Marker>(answer: &Result<Child<K>, api::Error>, body: &Value) -> bool {
     match answer {
-        Ok(child) => compare::drift(body, child.metadata(), child.spec()).is_some_and(|path| path.contains(".ports[")),
+        Ok(child) => compare::drift(body, child.metadata(), &child.0.spec).is_some_and(|path| path.contains(".ports[")),
         Err(error) => error.status().is_some_and(|status| status.code == 422),
     }
 }

@@ -17,6 +17,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use engine::object;
 
 pub use self::value::Address;
+use crate::application::Allowed;
 use crate::manifests;
 
 /// Exit code of a command that failed while it ran.
@@ -113,6 +114,39 @@ pub struct Run {
     )]
     pub leader_elect: bool,
 
+    /// Let Applications name a service account, and have its token
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        env = "APPLICATION_OPERATOR_ALLOW_SERVICE_ACCOUNTS"
+    )]
+    pub allow_service_accounts: bool,
+
+    /// Kinds of volumes that Applications may have, as Volume names them (emptyDir, configMap, secret, …); all for every
+    /// kind; may be repeated, or list several with commas; where absent, none
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = value::volume_kind, env = "APPLICATION_OPERATOR_ALLOW_VOLUMES")]
+    pub allow_volumes: Vec<String>,
+
+    /// Let Applications have more than the Pod Security Standard baseline grants
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        env = "APPLICATION_OPERATOR_ALLOW_PRIVILEGED"
+    )]
+    pub allow_privileged: bool,
+
     /// Form of the log on stderr
     #[arg(
         long,
@@ -132,6 +166,17 @@ pub struct Run {
         env = "APPLICATION_OPERATOR_LOG_LEVEL"
     )]
     pub log_level: String,
+}
+
+impl Run {
+    /// What Applications may reach.
+    pub fn allowed(&self) -> Allowed {
+        Allowed {
+            service_accounts: self.allow_service_accounts,
+            volumes: self.allow_volumes.iter().filter(|kind| !kind.is_empty()).cloned().collect(),
+            privileged: self.allow_privileged,
+        }
+    }
 }
 
 /// Settings of `manifests`.

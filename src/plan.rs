@@ -2,17 +2,25 @@
 //!
 //! A plan leaves whoever carries it out nothing to choose. Nothing is planned where nothing differs.
 
+mod autoscaler;
+mod budget;
 pub mod compare;
 mod deployment;
+mod pod;
 pub mod ports;
+mod quantity;
+mod security;
 mod service;
+
+use std::collections::BTreeMap;
 
 use engine::api::Precondition;
 use engine::object::Object;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::application::Application;
-use crate::observe::{Child, Found, OWNER_ANNOTATION, Observed};
+use crate::application::{Allowed, Application};
+use crate::observe::{Found, Kind, OWNER_ANNOTATION, Observed};
 
 /// The finalizer of the Go operator that came before this one. It guards nothing, and nobody else removes it.
 pub const FORMER_FINALIZER: &str = "minetto.dev/application_controller_finalizer";
@@ -25,10 +33,8 @@ pub const HASH_ANNOTATION: &str = "minetto.dev/applied-hash";
 pub struct Plan {
     /// What is to be done about the Application's finalizers.
     pub finalizers: Option<Finalizers>,
-    /// What to do about the Deployment.
-    pub deployment: Option<Write>,
-    /// What to do about the Service.
-    pub service: Option<Write>,
+    /// What to do about each child; nothing about those that are left out.
+    pub children: BTreeMap<Kind, Write>,
 }
 
 impl Plan {
@@ -39,24 +45,23 @@ impl Plan {
 
     /// What another writer has changed and the plan changes back; `None` where it does no such thing.
     pub fn undoes(&self) -> Option<String> {
-        let drift = |kind: &str, write: &Option<Write>| match write.as_ref().map(|write| &write.cause) {
-            Some(Cause::Drift(path)) => Some(format!("{path} of the {kind}")),
+        let drift = self.children.iter().find_map(|(kind, write)| match &write.cause {
+            Cause::Drift(path) => Some(format!("{path} of the {kind}")),
             _ => None,
-        };
-        let finalizer = || self.finalizers.as_ref().map(|_| format!("the finalizer {FORMER_FINALIZER}"));
-        drift("Deployment", &self.deployment).or_else(|| drift("Service", &self.service)).or_else(finalizer)
+        });
+        drift.or_else(|| self.finalizers.as_ref().map(|_| format!("the finalizer {FORMER_FINALIZER}")))
     }
 
     /// The plan without what it only changes back.
-    pub fn without_undoing(self) -> Self {
-        let wish = |write: &Write| !matches!(write.cause, Cause::Drift(_));
-        Self { finalizers: None, deployment: self.deployment.filter(wish), service: self.service.filter(wish) }
+    pub fn without_undoing(mut self) -> Self {
+        self.children.retain(|_, write| !matches!(write.cause, Cause::Drift(_)));
+        Self { finalizers: None, ..self }
     }
 
     /// The plan with nothing assumed of a child but that it is the same life: for one whose state changes faster than it can
     /// be looked at. What is applied is this operator's fields alone, so that no other writer's work is lost.
     pub fn regardless_of_state(mut self) -> Self {
-        for write in [&mut self.deployment, &mut self.service].into_iter().flatten() {
+        for write in self.children.values_mut() {
             if let Precondition::Unchanged { uid, .. } = &write.precondition {
                 write.precondition = Precondition::SameLife { uid: uid.clone() };
             }
@@ -80,8 +85,8 @@ pub struct Finalizers {
 pub struct Write {
     /// Why it is written.
     pub cause: Cause,
-    /// The child as it is to be.
-    pub body: Value,
+    /// The child as it is to be; `None` if it is to be deleted.
+    pub body: Option<Value>,
     /// What the plan assumes about the child.
     pub precondition: Precondition,
     /// Whether the write makes a child the Application's that is there and is not, so that the Application has to be looked
@@ -101,24 +106,59 @@ pub enum Cause {
     Drift(String),
     /// It is the former operator's.
     Adoption,
+    /// It is no longer wished for.
+    Unwished,
 }
 
-/// What is missing for `application`.
-pub fn plan(application: &Application, observed: &Observed) -> Plan {
+/// What is missing for `application`, of what is `allowed`.
+pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -> Plan {
     let finalizers = finalizers(application);
-    if application.metadata.is_terminating() || application.spec.fault().is_some() {
+    let is_refused = || application.spec.fault().is_some() || allowed.refusal(&application.spec).is_some();
+    if application.metadata.is_terminating() || is_refused() {
         return Plan { finalizers, ..Plan::default() };
     }
-    Plan {
-        finalizers,
-        deployment: write(application, deployment::render(application), &observed.deployment),
-        service: write(application, service::render(application), &observed.service),
-    }
+    let write = |kind| Some((kind, write(application, render(application, observed, kind), observed.of(kind))?));
+    Plan { finalizers, children: Kind::ALL.into_iter().filter_map(write).collect() }
+}
+
+/// The child of that kind as `application` wishes for it; `None` if it wishes for none.
+pub fn render(application: &Application, observed: &Observed, kind: Kind) -> Option<Value> {
+    let mut child = match kind {
+        Kind::Deployment => deployment::render(application, observed.enforces_restricted),
+        Kind::Service => service::render(application)?,
+        Kind::PodDisruptionBudget => budget::render(application)?,
+        Kind::HorizontalPodAutoscaler => autoscaler::render(application)?,
+    };
+    let resource = kind.resource();
+    child["apiVersion"] = json!(resource.api_version());
+    child["kind"] = json!(resource.kind);
+    child["metadata"]["name"] = json!(kind.name(&application.metadata.name));
+    own(application, &mut child);
+    child["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash(&child));
+    Some(child)
+}
+
+/// The kinds of children that `application` wishes for.
+pub fn wished(application: &Application) -> impl Iterator<Item = Kind> {
+    let spec = &application.spec;
+    Kind::ALL.into_iter().filter(|kind| match kind {
+        Kind::Deployment => true,
+        Kind::Service => spec.port.is_some() || spec.service.as_ref().is_some_and(|service| service.ports.is_some()),
+        Kind::PodDisruptionBudget => spec.pod_disruption_budget.is_some(),
+        Kind::HorizontalPodAutoscaler => spec.autoscaling.is_some(),
+    })
 }
 
 /// The label selector of an Application's pods, as `kubectl get pods --selector` takes it.
 pub fn selector(application: &str) -> String {
-    format!("{}={application}", deployment::SELECTOR_LABEL)
+    format!("{}={application}", pod::DEPLOYMENT_LABEL)
+}
+
+/// Sets a field, if there is a value for it.
+fn set(object: &mut Value, field: &str, value: Option<impl Serialize>) {
+    if let Some(value) = value {
+        object[field] = json!(value);
+    }
 }
 
 /// What is to be done about the former operator's finalizer.
@@ -132,27 +172,29 @@ fn finalizers(application: &Application) -> Option<Finalizers> {
     (kept.len() < metadata.finalizers.len() && can_go).then_some(Finalizers { kept, mends_replicas })
 }
 
-fn write<C: Child>(application: &Application, mut wish: Value, found: &Found<C>) -> Option<Write> {
-    own(application, &mut wish);
-    let hash = hash(&wish);
-    wish["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash);
-    let (cause, precondition, claims) = match found {
-        Found::Absent => (Cause::Missing, Precondition::Absent, false),
-        Found::Own(child) => {
-            let metadata = child.metadata();
-            let unchanged =
-                Precondition::Unchanged { uid: metadata.uid.clone(), version: metadata.resource_version.clone() };
-            let cause = match metadata.annotations.get(HASH_ANNOTATION) {
-                None if metadata.controller().is_none() => Cause::Adoption,
-                applied if applied.is_none_or(|applied| **applied != *hash) => Cause::Wish,
-                _ => Cause::Drift(compare::drift(&wish, metadata, child.spec())?),
-            };
-            let is_ours = metadata.controller().is_some_and(|owner| owner.uid == application.metadata.uid);
-            (cause, unchanged, !is_ours)
+fn write(application: &Application, wish: Option<Value>, found: &Found) -> Option<Write> {
+    let child = match found {
+        Found::Absent => {
+            let (cause, precondition) = (Cause::Missing, Precondition::Absent);
+            return Some(Write { cause, body: Some(wish?), precondition, claims: false });
         }
+        Found::Own(child) => child,
         Found::Leaving(_) | Found::Foreign(_) => return None,
     };
-    Some(Write { cause, body: wish, precondition, claims })
+    let metadata = &child.metadata;
+    let precondition =
+        Precondition::Unchanged { uid: metadata.uid.clone(), version: metadata.resource_version.clone() };
+    let Some(wish) = wish else {
+        return Some(Write { cause: Cause::Unwished, body: None, precondition, claims: false });
+    };
+    let hash = wish["metadata"]["annotations"][HASH_ANNOTATION].as_str();
+    let cause = match metadata.annotations.get(HASH_ANNOTATION) {
+        None if metadata.controller().is_none() => Cause::Adoption,
+        applied if applied.map(AsRef::as_ref) != hash => Cause::Wish,
+        _ => Cause::Drift(compare::drift(&wish, metadata, &child.spec)?),
+    };
+    let is_ours = metadata.controller().is_some_and(|owner| owner.uid == application.metadata.uid);
+    Some(Write { cause, body: Some(wish), precondition, claims: !is_ours })
 }
 
 /// Makes `child` the Application's: for the garbage collector, and for [`Caches::observe`](crate::observe::Caches).

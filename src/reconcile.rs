@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, info, warn};
 
-use crate::application::{Application, Reason};
+use crate::application::{Allowed, Application, Reason};
 use crate::apply::{Applied, Error, Writer};
 use crate::contest::Contests;
 use crate::plan::{self, Plan};
@@ -27,6 +27,7 @@ const EVENT_DELAY: Duration = Duration::from_secs(1);
 /// Reconciles Applications.
 pub struct Reconciler {
     writer: Writer,
+    allowed: Allowed,
     contests: Mutex<Contests>,
 }
 
@@ -40,7 +41,7 @@ impl Reconcile<Application> for Reconciler {
                 None | Some(Entry::Invalid(_)) => return Ok(Outcome::Done),
             };
             let observed = self.writer.caches.observe(key, &application.metadata.uid);
-            let mut plan = plan::plan(&application, &observed);
+            let mut plan = plan::plan(&application, &observed, &self.allowed);
             if let Some(undone) = plan.undoes()
                 && let Err(wait) = self.may_undo(key)
             {
@@ -60,9 +61,9 @@ impl Reconcile<Application> for Reconciler {
 }
 
 impl Reconciler {
-    /// A reconciler that reads caches and writes to the API server through `writer`.
-    pub fn new(writer: Writer) -> Self {
-        Self { writer, contests: Mutex::default() }
+    /// A reconciler that reads caches and writes to the API server through `writer`, and brings about what is `allowed`.
+    pub fn new(writer: Writer, allowed: Allowed) -> Self {
+        Self { writer, allowed, contests: Mutex::default() }
     }
 
     fn may_undo(&self, key: &Key) -> Result<(), Duration> {
@@ -110,7 +111,7 @@ impl Reconciler {
             return Ok(Applied::Done);
         }
         let observed = self.writer.caches.observe(key, &current.metadata.uid);
-        let status = status::status(&current, &observed, attempt, &now());
+        let status = status::status(&current, &observed, &self.allowed, attempt, &now());
         if status == current.status {
             return Ok(Applied::Done);
         }

@@ -25,7 +25,7 @@ use crate::admin;
 use crate::application::Application;
 use crate::apply::Writer;
 use crate::args::{Address, LogFormat, Run};
-use crate::observe::{Caches, Deployment, Service};
+use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services};
 use crate::reconcile::Reconciler;
 use crate::trigger::owner;
 
@@ -84,11 +84,18 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
-        .watches(owner::<Deployment>)
-        .watches(owner::<Service>)
+        .watches(owner::<Deployments>)
+        .watches(owner::<Services>)
+        .watches(owner::<Budgets>)
+        .watches(owner::<Autoscalers>)
         .workers(args.max_concurrent_reconciles.into());
-    let caches =
-        Caches { applications: controller.reader(), deployments: controller.reader(), services: controller.reader() };
+    let caches = Caches {
+        applications: controller.reader(),
+        deployments: controller.reader(),
+        services: controller.reader(),
+        budgets: controller.reader(),
+        autoscalers: controller.reader(),
+    };
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
 
     let (trigger, shutdown) = shutdown::channel();
@@ -113,7 +120,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
     if args.leader_elect {
         warn!("--leader-elect has no effect in this version: run one replica");
     }
-    let reconciler = Reconciler::new(Writer { client, caches, recorder });
+    let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowed());
     let stopped = controller.run(reconciler, shutdown).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;

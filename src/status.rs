@@ -2,9 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::application::{Application, ApplicationStatus, ConditionType, Reason};
-use crate::observe::{DeploymentCondition, DeploymentStatus, Found, Observed};
-use crate::plan::selector;
+use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Reason};
+use crate::observe::child::{Condition as ChildCondition, Status};
+use crate::observe::{Found, Kind, Observed};
+use crate::plan::{self, selector};
 
 /// What became of the last attempt to write the children.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +30,18 @@ struct Verdict {
 }
 
 /// The status of `application`; equal to the one that it has where nothing is new.
-pub fn status(application: &Application, observed: &Observed, attempt: &Attempt, now: &Time) -> ApplicationStatus {
-    let counts = match &observed.deployment {
+pub fn status(
+    application: &Application,
+    observed: &Observed,
+    allowed: &Allowed,
+    attempt: &Attempt,
+    now: &Time,
+) -> ApplicationStatus {
+    let counts = match observed.of(Kind::Deployment) {
         Found::Own(deployment) | Found::Leaving(deployment) => deployment.status.clone(),
-        Found::Absent | Found::Foreign(_) => DeploymentStatus::default(),
+        Found::Absent | Found::Foreign(_) => Status::default(),
     };
-    let verdict = judge(application, observed, attempt);
+    let verdict = judge(application, observed, allowed, attempt);
     ApplicationStatus {
         conditions: conditions(application, &verdict, now),
         observed_generation: application.metadata.generation,
@@ -46,18 +53,25 @@ pub fn status(application: &Application, observed: &Observed, attempt: &Attempt,
 }
 
 /// The state of things, worst first.
-fn judge(application: &Application, observed: &Observed, attempt: &Attempt) -> Verdict {
+fn judge(application: &Application, observed: &Observed, allowed: &Allowed, attempt: &Attempt) -> Verdict {
     if application.metadata.is_terminating() {
         return Verdict::waiting(Reason::Terminating, "The Application is being deleted".to_owned());
     }
     if let Some(fault) = application.spec.fault() {
         return Verdict::broken(Reason::InvalidSpec, fault);
     }
+    if let Some(refusal) = allowed.refusal(&application.spec) {
+        return Verdict::broken(Reason::NotAllowed, refusal);
+    }
     let name = &application.metadata.name;
-    let foreign =
-        [("Deployment", "deployment", whose(&observed.deployment)), ("Service", "service", whose(&observed.service))];
-    if let Some((kind, suffix, Some(whose))) = foreign.into_iter().find(|(_, _, whose)| whose.is_some()) {
-        let message = format!("{kind} {name}-{suffix} {whose}; delete it, or give the Application another name");
+    // What stands under the name of a child that is not wished for is in nobody's way.
+    let wished: Vec<Kind> = plan::wished(application).collect();
+    let foreign = wished.iter().find_map(|kind| match observed.of(*kind) {
+        Found::Foreign(whose) => Some((kind, whose)),
+        _ => None,
+    });
+    if let Some((kind, whose)) = foreign {
+        let message = format!("{kind} {} {whose}; delete it, or give the Application another name", kind.name(name));
         return Verdict::broken(Reason::ChildConflict, message);
     }
     match attempt {
@@ -66,16 +80,18 @@ fn judge(application: &Application, observed: &Observed, attempt: &Attempt) -> V
         Attempt::Failed(message) => return Verdict::waiting(Reason::ApplyFailed, message.clone()),
         Attempt::Made => {}
     }
-    if let Some((kind, name)) = leaving(observed) {
-        let message = format!("Waiting until {kind} {name} is deleted, which its finalizers may delay");
+    if let Some(kind) = wished.iter().find(|kind| matches!(observed.of(**kind), Found::Leaving(_))) {
+        let message = format!("Waiting until {kind} {} is deleted, which its finalizers may delay", kind.name(name));
         return Verdict::waiting(Reason::Pending, message);
     }
+    let deployment = observed.of(Kind::Deployment).own();
     // Without a ReplicaSet the deployment controller never says that it has seen the wish.
-    if let Some(refused) = observed.deployment.own().and_then(|deployment| refused_replica_set(&deployment.status)) {
+    if let Some(refused) = deployment.and_then(|deployment| refused_replica_set(&deployment.status)) {
         return Verdict::broken(quota_or(Reason::ReplicaFailure, refused), refused.to_owned());
     }
-    match (observed.deployment.own(), observed.service.own()) {
-        (Some(deployment), Some(_)) if deployment.status.observed_generation >= deployment.metadata.generation => {
+    let missing = wished.iter().any(|kind| observed.of(*kind).own().is_none());
+    match deployment {
+        Some(deployment) if !missing && deployment.status.observed_generation >= deployment.metadata.generation => {
             rollout(application, &deployment.status)
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
@@ -83,7 +99,7 @@ fn judge(application: &Application, observed: &Observed, attempt: &Attempt) -> V
 }
 
 /// How far the rollout is, once the deployment controller has seen the latest wish.
-fn rollout(application: &Application, status: &DeploymentStatus) -> Verdict {
+fn rollout(application: &Application, status: &Status) -> Verdict {
     let wished = application.spec.replicas;
     let condition = |kind: &str| status.conditions.iter().find(|condition| &*condition.kind == kind);
     let (updated, exist, available) = (status.updated_replicas, status.replicas, status.available_replicas);
@@ -127,22 +143,13 @@ fn were_ready(application: &Application) -> bool {
 }
 
 /// Why the deployment controller could not even begin, if so.
-fn refused_replica_set(status: &DeploymentStatus) -> Option<&str> {
-    let refused = |condition: &&DeploymentCondition| &*condition.reason == "ReplicaSetCreateError";
+fn refused_replica_set(status: &Status) -> Option<&str> {
+    let refused = |condition: &&ChildCondition| &*condition.reason == "ReplicaSetCreateError";
     status.conditions.iter().find(refused).map(|condition| &*condition.message)
 }
 
 fn quota_or(other: Reason, message: &str) -> Reason {
     if message.contains("exceeded quota") { Reason::QuotaExceeded } else { other }
-}
-
-/// Kind and name of a child that is being deleted.
-fn leaving(observed: &Observed) -> Option<(&'static str, &str)> {
-    match (&observed.deployment, &observed.service) {
-        (Found::Leaving(deployment), _) => Some(("Deployment", &deployment.metadata.name)),
-        (_, Found::Leaving(service)) => Some(("Service", &service.metadata.name)),
-        _ => None,
-    }
 }
 
 impl Verdict {
@@ -156,13 +163,6 @@ impl Verdict {
 
     fn broken(reason: Reason, message: String) -> Self {
         Self { ready: false, progressing: false, degraded: true, reason, message }
-    }
-}
-
-fn whose<C>(found: &Found<C>) -> Option<&str> {
-    match found {
-        Found::Foreign(whose) => Some(whose),
-        _ => None,
     }
 }
 

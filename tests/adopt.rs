@@ -182,7 +182,7 @@ fn what_the_former_crd_let_in_is_told_of_its_fault_and_can_be_deleted() {
         // Refused by the present CRD, but a server of today can run it.
         ("2048", Some(good.clone()), "Pending"),
         (&*long, Some(good), "ApplyRejected"),
-        ("portless", Some(json!({"image": "nginx", "replicas": 1})), "InvalidSpec"),
+        ("portless", Some(json!({"image": "nginx", "replicas": 1})), "Pending"),
         ("blank", Some(json!({"image": "nginx latest", "replicas": 1, "port": 80})), "InvalidSpec"),
         ("specless", None, "InvalidSpec"),
     ];

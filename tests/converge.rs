@@ -188,7 +188,7 @@ fn bad_input_is_refused_with_a_sentence_and_changes_nothing() {
         (json!({"image": ""}), "spec.image in body should be at least 1 chars long"),
         (json!({"image": "nginx latest"}), "must be an image reference without spaces, such as nginx:1.29"),
         (json!({"replicas": -1}), "spec.replicas in body should be greater than or equal to 0"),
-        (json!({"port": null}), "spec.port: Required value"),
+        (json!({"image": null}), "spec.image: Required value"),
     ];
     for (spec, sentence) in specs {
         let patch = json!({"spec": spec}).to_string();

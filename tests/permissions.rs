@@ -9,15 +9,18 @@ use serde_json::{Value, json};
 use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 8] = [
+const UNSEEN: [(&str, &str); 11] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
+    ("create poddisruptionbudgets", "the same"),
+    ("create horizontalpodautoscalers", "the same"),
     ("delete deployments", "OwnerReferencesPermissionEnforcement asks for it where an owner is given to what exists"),
-    ("delete services", "the same"),
     ("update applications/finalizers", "OwnerReferencesPermissionEnforcement asks for it where a deletion is to wait"),
     ("list applications", "servers before 1.32 do not stream lists"),
     ("list deployments", "the same"),
     ("list services", "the same"),
+    ("list poddisruptionbudgets", "the same"),
+    ("list horizontalpodautoscalers", "the same"),
 ];
 
 #[test]
@@ -42,6 +45,20 @@ fn every_right_of_the_operator_is_used_and_none_is_missing() {
     for (resource, name) in [("deployments", "web-deployment"), ("services", "web-service")] {
         space.edit(resource, name, &json!({"metadata": {"ownerReferences": null}}));
         space.wait_until_converged("web");
+    }
+
+    // Children that come, are refused, and go; of what is refused the operator looks what stands there.
+    for wish in [
+        json!({"podDisruptionBudget": {}, "autoscaling": {"maxReplicas": 2}}),
+        json!({"podDisruptionBudget": {"maxUnavailable": "many"}}),
+        json!({"podDisruptionBudget": null}),
+        json!({"autoscaling": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": -1}}}}),
+        json!({"autoscaling": null, "port": null}),
+    ] {
+        let edited = space.edit("applications", "web", &json!({"spec": wish}));
+        space.wait_for_status("web", "to be looked at", |seen| {
+            seen["status"]["observedGeneration"] == edited["metadata"]["generation"]
+        });
     }
 
     let mut rights = rights(&space);
@@ -82,6 +99,7 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         let part = if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
         format!("{} {}{part}", request.verb, request.resource)
     });
-    let watched = ["applications", "deployments", "services"].map(|resource| format!("watch {resource}"));
+    let watched = ["applications", "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers"]
+        .map(|resource| format!("watch {resource}"));
     seen.chain(watched).collect()
 }

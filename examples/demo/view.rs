@@ -83,7 +83,7 @@ impl View {
             return Vec::new();
         };
         let spec = &application.spec;
-        let (replicas, port) = (spec.replicas.to_string(), spec.port.to_string());
+        let (replicas, port) = (spec.replicas.to_string(), spec.port.unwrap_or_default().to_string());
         let ready = application.status.condition(ConditionType::Ready);
         let [status, reason, message] =
             ready.map_or([""; 3], |ready| [ready.status.as_str(), &ready.reason, &ready.message]);
@@ -149,9 +149,9 @@ fn rows(world: &World) -> Vec<Row> {
         row("application", &application.metadata().name, state);
     }
     if let Some(deployment) = world.deployment() {
-        let wished = serde_json::from_str::<Value>(deployment.spec.get()).unwrap_or_default()["replicas"].clone();
-        let state = format!("{} of {wished} ready", deployment.status.ready_replicas);
-        row("deployment", &deployment.metadata.name, state);
+        let wished = serde_json::from_str::<Value>(deployment.0.spec.get()).unwrap_or_default()["replicas"].clone();
+        let state = format!("{} of {wished} ready", deployment.0.status.ready_replicas);
+        row("deployment", &deployment.metadata().name, state);
     }
     let pods = world.pods();
     pods.iter().take(PODS).for_each(|pod| row("pod", &pod.metadata.name, Pod::state(pod)));
@@ -159,7 +159,7 @@ fn rows(world: &World) -> Vec<Row> {
         row("pod", "…", format!("and {} more", pods.len() - PODS));
     }
     if let Some(service) = world.service() {
-        let spec: Value = serde_json::from_str(service.spec.get()).unwrap_or_default();
+        let spec: Value = serde_json::from_str(service.0.spec.get()).unwrap_or_default();
         let port = &spec["ports"][0];
         let state = format!(
             "{} {}:{}, and port {} of each node",
@@ -168,7 +168,7 @@ fn rows(world: &World) -> Vec<Row> {
             port["port"],
             port["nodePort"],
         );
-        row("service", &service.metadata.name, state);
+        row("service", &service.metadata().name, state);
     }
     rows
 }

@@ -168,7 +168,7 @@ impl World {
         let (Some(application), Some(deployment)) = (self.application(), self.deployment()) else {
             return false;
         };
-        let is_scaled = deployment.status.ready_replicas == application.spec.replicas;
+        let is_scaled = deployment.0.status.ready_replicas == application.spec.replicas;
         is_scaled && says_ready(&application) && self.times().ready.is_some()
     }
 

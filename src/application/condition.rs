@@ -57,6 +57,8 @@ pub enum Reason {
     ChildConflict,
     /// The spec cannot be run; it was stored before the present schema, or holds what a schema can't tell.
     InvalidSpec,
+    /// The spec asks for what this operator was not told to allow.
+    NotAllowed,
     /// The API server refused to store a child, and will again until something changes.
     ApplyRejected,
     /// Another writer changes a child back each time; the operator waits longer each time.
@@ -121,7 +123,7 @@ impl From<bool> for ConditionStatus {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Available,
         Self::ScaledToZero,
         Self::Pending,
@@ -134,6 +136,7 @@ impl Reason {
         Self::ReplicaFailure,
         Self::ChildConflict,
         Self::InvalidSpec,
+        Self::NotAllowed,
         Self::ApplyRejected,
         Self::Contested,
         Self::ApplyFailed,
@@ -156,6 +159,7 @@ impl Reason {
             Self::ReplicaFailure => "ReplicaFailure",
             Self::ChildConflict => "ChildConflict",
             Self::InvalidSpec => "InvalidSpec",
+            Self::NotAllowed => "NotAllowed",
             Self::ApplyRejected => "ApplyRejected",
             Self::Contested => "Contested",
             Self::ApplyFailed => "ApplyFailed",

@@ -12,8 +12,9 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::observe::{Deployment, Service as ServiceChild};
-use crate::plan::{plan, tests::application};
+use crate::application::Allowed;
+use crate::observe::{Child, Kind, Services};
+use crate::plan::{Write, plan, tests::application};
 
 /// Answers in this order, and keeps what was asked.
 #[derive(Clone, Default)]
@@ -44,7 +45,7 @@ struct World {
     writer: Writer,
     application: Application,
     /// Keeps the Service's cache writable.
-    services: store::Writer<ServiceChild>,
+    services: store::Writer<Child<Services>>,
 }
 
 /// A writer with synced, empty caches, whose server will give `answers`.
@@ -52,29 +53,34 @@ fn world(answers: &[(u16, Value)]) -> World {
     let script = Script::default();
     script.answers.lock().unwrap().extend(answers.iter().cloned());
     let (_, applications) = store::new(&[]);
-    let (_, deployments) = store::new::<Deployment>(&[]);
+    let (_, deployments) = store::new(&[]);
+    let (_, budgets) = store::new(&[]);
+    let (_, autoscalers) = store::new(&[]);
     let (mut writers, services) = store::new(&[]);
     let client = Client::new(script.service(), "application-operator");
     let (recorder, _) = events::channel(client.clone(), "c", "i".to_owned());
-    let caches = Caches { applications, deployments, services };
+    let caches = Caches { applications, deployments, services, budgets, autoscalers };
     let writer = Writer { client, caches, recorder };
     World { script, writer, application: application(&json!({})), services: writers.remove(0) }
 }
 
 impl World {
+    /// What the caches ask to be written of the Service.
+    fn planned(&self) -> Option<Write> {
+        let observed = self.writer.caches.observe(&self.application.metadata.key(), &self.application.metadata.uid);
+        plan(&self.application, &observed, &Allowed::default()).children.remove(&Kind::Service)
+    }
+
     /// Plans from the caches, and carries out the Service's part of it.
     async fn apply_service(&self) -> Result<Applied, Error> {
-        let observed = self.writer.caches.observe(&self.application.metadata.key(), &self.application.metadata.uid);
-        let service = plan(&self.application, &observed).service;
+        let Some(service) = self.planned() else { return Ok(Applied::Done) };
         self.writer.child(&self.application, &self.writer.caches.services, service).await
     }
 }
 
 /// The Service as the server would answer, at a version.
 fn live(version: &str) -> Value {
-    let World { writer, application, .. } = world(&[]);
-    let observed = writer.caches.observe(&application.metadata.key(), &application.metadata.uid);
-    let mut body = plan(&application, &observed).service.unwrap().body;
+    let mut body = world(&[]).planned().unwrap().body.unwrap();
     body["metadata"]["uid"] = json!("c-1");
     body["metadata"]["resourceVersion"] = json!(version);
     body
@@ -106,8 +112,7 @@ async fn a_create_that_meets_an_object_looks_at_it_and_asks_for_a_new_plan() {
 #[tokio::test]
 async fn a_conflict_that_the_cache_has_caught_up_with_is_no_failure() {
     let mut world = world(&[refusal(409, "Conflict"), (200, live("7"))]);
-    let observed = world.writer.caches.observe(&world.application.metadata.key(), &world.application.metadata.uid);
-    let service = plan(&world.application, &observed).service;
+    let service = world.planned().unwrap();
     let entry = serde_json::from_str(&live("7").to_string()).unwrap();
     world.services.commit(Transaction::Upsert(Entry::Valid(Arc::new(entry))));
     let applied = world.writer.child(&world.application, &world.writer.caches.services, service).await;
@@ -159,4 +164,16 @@ async fn foreign_ports_are_taken_over_under_the_version_that_was_read() {
     let world = world(&[(200, crowded.clone()), (200, owned), (200, crowded), (200, live("9"))]);
     assert_eq!(world.apply_service().await.unwrap(), Applied::Done);
     assert_eq!(world.script.asked(), [PATCH, GET, PATCH, PATCH]);
+}
+
+#[tokio::test]
+async fn a_child_that_is_no_longer_wished_for_is_deleted_and_one_that_is_gone_already_is_no_failure() {
+    for answer in [(200, json!({})), refusal(404, "NotFound")] {
+        let mut world = world(&[answer]);
+        let entry = serde_json::from_str(&live("7").to_string()).unwrap();
+        world.services.commit(Transaction::Upsert(Entry::Valid(Arc::new(entry))));
+        world.application.spec.port = None;
+        assert_eq!(world.apply_service().await.unwrap(), Applied::Done);
+        assert_eq!(world.script.asked(), ["DELETE /api/v1/namespaces/shop/services/web-service"]);
+    }
 }

@@ -45,6 +45,9 @@ fn nothing_said_means_the_defaults() {
         metrics_bind_address: address("127.0.0.1:8080"),
         health_probe_bind_address: address("[::]:8081"),
         leader_elect: false,
+        allow_service_accounts: false,
+        allow_volumes: vec![],
+        allow_privileged: false,
         log_format: LogFormat::Text,
         log_level: "info".into(),
     };
@@ -62,6 +65,15 @@ fn leader_elect_takes_a_value_only_after_an_equals_sign() {
     assert!(run(&["--leader-elect"]).unwrap().leader_elect);
     assert!(!run(&["--leader-elect=false"]).unwrap().leader_elect);
     assert_eq!(run(&["--leader-elect", "false"]).unwrap_err().code, 2);
+}
+
+#[test]
+fn what_applications_may_reach_is_said_by_kind() {
+    assert_eq!(run(&[]).unwrap().allowed(), Allowed::default());
+    let run_all = run(&["--allow-volumes=emptyDir,secret", "--allow-service-accounts", "--allow-privileged"]).unwrap();
+    let volumes = ["emptyDir".to_owned(), "secret".to_owned()].into();
+    assert_eq!(run_all.allowed(), Allowed { service_accounts: true, volumes, privileged: true });
+    assert!(run(&["--allow-volumes=emptydir"]).is_err(), "no kind of volume");
 }
 
 #[test]

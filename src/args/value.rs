@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::application::allowed::{EVERY_VOLUME, VOLUME_KINDS};
+
 /// The longest name of a namespace: a DNS label.
 const NAMESPACE_MAX: usize = 63;
 
@@ -68,6 +70,15 @@ pub(super) fn namespace(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("a namespace has lower-case letters, digits and '-' in its name, at most 63")
+    }
+}
+
+/// Takes a kind of volume, or nothing at all.
+pub(super) fn volume_kind(text: &str) -> Result<String, String> {
+    if text.is_empty() || text == EVERY_VOLUME || VOLUME_KINDS.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be {EVERY_VOLUME}, or one of {}", VOLUME_KINDS.join(", ")))
     }
 }
 

@@ -61,7 +61,7 @@ fn root_schema() -> Value {
             "status": schema::structural::<ApplicationStatus>(),
         },
         "x-kubernetes-validations": [
-            at_creation("has(self.spec)", "spec is required, with an image and a port"),
+            at_creation("has(self.spec)", "spec is required, with an image"),
             at_creation(
                 &format!("self.metadata.name.size() <= {NAME_MAX}"),
                 &format!(

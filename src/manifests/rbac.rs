@@ -32,10 +32,12 @@ pub(super) fn role() -> Value {
             rule("minetto.dev", "applications/finalizers", &["update"]),
             // A server-side apply is a `patch`, and a `create` too where the object is absent.
             // `get` settles a write whose answer was lost.
-            // Nothing is ever deleted, but where the admission plugin OwnerReferencesPermissionEnforcement is on, who changes an
+            // A child is deleted that is no longer wished for; and where the admission plugin OwnerReferencesPermissionEnforcement is on, who changes an
             // object's owners must be allowed to delete it: to adopt a child, and to take back one that was disowned.
             rule("apps", "deployments", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("", "services", &["create", "delete", "get", "list", "patch", "watch"]),
+            rule("policy", "poddisruptionbudgets", &["create", "delete", "get", "list", "patch", "watch"]),
+            rule("autoscaling", "horizontalpodautoscalers", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("events.k8s.io", "events", &["create"]),
         ]),
     )

@@ -7,6 +7,16 @@ use engine::object::{Map, Metadata};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::quantity;
+
+/// Fields that the API server leaves out where they are false or zero, since that is what their absence means.
+const ABSENT_IF_ZERO: [&str; 7] =
+    ["readOnly", "stdin", "stdinOnce", "tty", "paused", "minReadySeconds", "initialDelaySeconds"];
+
+/// Fields that hold a quantity, or the maps whose values do.
+const QUANTITIES: [&str; 6] =
+    [".resources.limits.", ".resources.requests.", ".sizeLimit", ".divisor", ".target.averageValue", ".target.value"];
+
 /// Where the live child first differs from `wish`, as a path; `None` if it does not.
 pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<String> {
     let wished = &wish["metadata"];
@@ -38,15 +48,43 @@ fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
             difference(wish, live.get(field).unwrap_or(&Value::Null), &path)
         }),
         (Value::Array(wish), Value::Array(live)) => list_difference(wish, live, path),
-        _ => (wish != live).then(|| path.to_owned()),
+        (wish, Value::Null) => (!means_absent(wish, path)).then(|| path.to_owned()),
+        _ => (wish != live && !is_same_quantity(wish, live, path)).then(|| path.to_owned()),
     }
+}
+
+/// Returns true if the API server stores nothing where `wish` is written.
+fn means_absent(wish: &Value, path: &str) -> bool {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    match wish {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(entries) => entries.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(holds) => !holds && ABSENT_IF_ZERO.contains(&field),
+        Value::Number(number) => number.as_i64() == Some(0) && ABSENT_IF_ZERO.contains(&field),
+    }
+}
+
+fn is_same_quantity(wish: &Value, live: &Value, path: &str) -> bool {
+    let holds_one = |place: &&str| if place.ends_with('.') { path.contains(*place) } else { path.ends_with(*place) };
+    QUANTITIES.iter().any(holds_one) && quantity::is_same(wish, live)
 }
 
 fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String> {
     let Some(List { keys, is_exact }) = list(path) else {
-        return (wish != live).then(|| path.to_owned());
+        // One value, in whose entries the server may have filled in what is left out.
+        let entries = wish.iter().zip(live).enumerate();
+        let mut differing = entries.map(|(index, (wish, live))| difference(wish, live, &format!("{path}[{index}]")));
+        let of_length = || (wish.len() != live.len()).then(|| path.to_owned());
+        return of_length().or_else(|| differing.find_map(|path| path)).map(|_| path.to_owned());
     };
-    let same = |one: &Value, other: &Value| keys.iter().all(|key| one[key] == other[key]);
+    let named = |entry: &Value, key: &str| match &entry[key] {
+        // The one key that the API server fills in.
+        Value::Null if key == "protocol" => Value::from("TCP"),
+        name => name.clone(),
+    };
+    let same = |one: &Value, other: &Value| keys.iter().all(|key| named(one, key) == named(other, key));
     let label = |entry: &Value| format!("{path}[{}]", entry[keys[0]].to_string().trim_matches('"'));
     let differing = wish.iter().find_map(|wish| match live.iter().find(|live| same(wish, live)) {
         Some(live) => difference(wish, live, &label(wish)),
@@ -69,11 +107,17 @@ struct List {
 }
 
 /// What kind of list stands at `path`; `None` for one that is a single value.
+///
+/// The keys are those that Kubernetes gives its types (`x-kubernetes-list-map-keys`).
 fn list(path: &str) -> Option<List> {
+    let shared = |keys: &'static [&'static str]| Some(List { keys, is_exact: false });
     match path.rsplit('.').next() {
-        Some("containers") => Some(List { keys: &["name"], is_exact: false }),
+        Some("containers" | "initContainers" | "env" | "volumes" | "imagePullSecrets") => shared(&["name"]),
+        Some("volumeMounts") => shared(&["mountPath"]),
+        Some("volumeDevices") => shared(&["devicePath"]),
+        Some("topologySpreadConstraints") => shared(&["topologyKey", "whenUnsatisfiable"]),
         Some("ports") if path == "spec.ports" => Some(List { keys: &["port", "protocol"], is_exact: true }),
-        Some("ports") => Some(List { keys: &["containerPort", "protocol"], is_exact: true }),
+        Some("ports") => Some(List { keys: &["containerPort", "protocol"], is_exact: path.contains(".containers[") }),
         _ => None,
     }
 }
@@ -132,5 +176,28 @@ mod tests {
     #[test]
     fn lists_without_keys_are_compared_as_a_whole() {
         assert_eq!(diff(&json!({"args": ["a"]}), &json!({"args": ["a", "b"]})).as_deref(), Some("spec.args"));
+        assert_eq!(diff(&json!({"args": ["a", "b"]}), &json!({"args": ["b", "a"]})).as_deref(), Some("spec.args"));
+        let wish = json!({"sources": [{"serviceAccountToken": {"path": "token"}}]});
+        let defaulted = json!({"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}]});
+        assert_eq!(diff(&wish, &defaulted), None);
+    }
+
+    #[test]
+    fn what_the_server_writes_in_another_way_is_no_drift() {
+        for (wish, live) in [
+            (json!({"resources": {"limits": {"cpu": 0.5}}}), json!({"resources": {"limits": {"cpu": "500m"}}})),
+            (json!({"env": [{"name": "A", "value": ""}]}), json!({"env": [{"name": "A"}]})),
+            (json!({"args": [], "nodeSelector": {}, "minReadySeconds": 0}), json!({})),
+            (
+                json!({"volumeMounts": [{"mountPath": "/a", "readOnly": false}]}),
+                json!({"volumeMounts": [{"mountPath": "/a"}]}),
+            ),
+        ] {
+            assert_eq!(diff(&wish, &live), None, "{wish}");
+        }
+        let guarded = json!({"automountServiceAccountToken": false});
+        assert_eq!(diff(&guarded, &json!({})).as_deref(), Some("spec.automountServiceAccountToken"));
+        let text = json!({"args": ["1000m"]});
+        assert_eq!(diff(&text, &json!({"args": ["1"]})).as_deref(), Some("spec.args"));
     }
 }

@@ -1,40 +1,45 @@
 //! The Service of an Application. Pure.
 
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::{pod, set};
 use crate::application::Application;
-use crate::observe::{self, Child};
 
-/// The label that the Service selects pods by, with the Application's name as its value.
-pub(super) const SELECTOR_LABEL: &str = "app";
+/// The Service; `None` for an Application that offers nothing.
+pub(super) fn render(application: &Application) -> Option<Value> {
+    let (name, spec) = (&*application.metadata.name, application.spec.service.clone().unwrap_or_default());
+    let kind = spec.kind.as_deref().unwrap_or("NodePort");
+    let mut service = json!({
+        "type": kind,
+        "selector": {(pod::SERVICE_LABEL): name},
+        "ports": ports(application)?,
+    });
+    // Local keeps the client's address, as the Go operator's did.
+    let policy = spec.external_traffic_policy.as_deref().unwrap_or("Local");
+    set(&mut service, "externalTrafficPolicy", (kind != "ClusterIP").then_some(policy));
+    set(&mut service, "internalTrafficPolicy", spec.internal_traffic_policy);
+    set(&mut service, "sessionAffinity", spec.session_affinity);
+    set(&mut service, "sessionAffinityConfig", spec.session_affinity_config);
+    set(&mut service, "loadBalancerClass", spec.load_balancer_class);
+    set(&mut service, "loadBalancerSourceRanges", spec.load_balancer_source_ranges);
+    let mut metadata = json!({"labels": {(pod::SERVICE_LABEL): name}});
+    set(&mut metadata, "annotations", spec.annotations);
+    Some(json!({"metadata": metadata, "spec": service}))
+}
 
-pub(super) fn render(application: &Application) -> Value {
-    let (name, port) = (&application.metadata.name, application.spec.port);
-    let labels = [(SELECTOR_LABEL.to_owned(), name.to_string())];
-    let service = Service {
-        metadata: ObjectMeta {
-            name: Some(observe::Service::name(name)),
-            labels: Some(labels.clone().into()),
-            ..ObjectMeta::default()
-        },
-        spec: Some(ServiceSpec {
-            type_: Some("NodePort".to_owned()),
-            // Keeps the client's address, as the Go operator's did.
-            external_traffic_policy: Some("Local".to_owned()),
-            selector: Some(labels.into()),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                port,
-                target_port: Some(IntOrString::Int(port)),
-                protocol: Some("TCP".to_owned()),
-                ..ServicePort::default()
-            }]),
-            ..ServiceSpec::default()
-        }),
-        ..Service::default()
+fn ports(application: &Application) -> Option<Vec<Value>> {
+    let spec = &application.spec;
+    let Some(ports) = spec.service.as_ref().and_then(|service| service.ports.as_ref()) else {
+        let port = spec.port?;
+        return Some(vec![json!({"name": "http", "port": port, "targetPort": port, "protocol": "TCP"})]);
     };
-    serde_json::to_value(service).unwrap_or_default()
+    // Written out, since ports are told apart by it.
+    let with_protocol = |port: &Value| {
+        let mut port = port.clone();
+        if port["protocol"].is_null() {
+            port["protocol"] = json!("TCP");
+        }
+        port
+    };
+    Some(ports.entries().iter().map(with_protocol).collect())
 }

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use engine::object::{ResourceVersion, Uid};
-use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::observe::{Deployment, Service};
 
 pub(crate) fn application(spec: &Value) -> Application {
     let mut application = json!({
@@ -19,11 +17,18 @@ pub(crate) fn application(spec: &Value) -> Application {
     serde_json::from_value(application).unwrap()
 }
 
-const NOTHING: Observed = Observed { deployment: Found::Absent, service: Found::Absent };
+/// What is missing of an Application with these children, to whom nothing is allowed.
+fn plan(application: &Application, observed: &Observed) -> Plan {
+    super::plan(application, observed, &Allowed::default())
+}
+
+fn nothing() -> Observed {
+    Observed::default()
+}
 
 /// The child as the server would keep it after `write`, with `edit` made to it.
-fn stored<C: DeserializeOwned>(write: Option<Write>, edit: impl Fn(&mut Value)) -> Found<C> {
-    let mut body = write.unwrap().body;
+fn stored(write: Write, edit: impl Fn(&mut Value)) -> Found {
+    let mut body = write.body.unwrap();
     body["metadata"]["uid"] = json!("c-1");
     body["metadata"]["resourceVersion"] = json!("9");
     body["metadata"]["managedFields"] = json!([{"manager": "x"}]);
@@ -31,22 +36,28 @@ fn stored<C: DeserializeOwned>(write: Option<Write>, edit: impl Fn(&mut Value)) 
     Found::Own(Arc::new(serde_json::from_str(&body.to_string()).unwrap()))
 }
 
-/// Both children as they are after the plan was carried out, with an edit made to each.
+/// All children as they are after the plan was carried out, with an edit made to each.
 fn converged(application: &Application, edit: impl Fn(&mut Value)) -> Observed {
-    let Plan { deployment, service, .. } = plan(application, &NOTHING);
-    Observed { deployment: stored::<Deployment>(deployment, &edit), service: stored::<Service>(service, &edit) }
+    let children = plan(application, &nothing()).children.into_iter();
+    Observed { children: children.map(|(kind, write)| (kind, stored(write, &edit))).collect(), ..nothing() }
+}
+
+/// What is written of a child.
+fn written(plan: &mut Plan, kind: Kind) -> Option<Write> {
+    plan.children.remove(&kind)
 }
 
 fn untouched(_: &mut Value) {}
 
 #[test]
 fn an_empty_namespace_gets_both_children_as_the_seed_names_them() {
-    let Plan { finalizers, deployment, service } = plan(&application(&json!({})), &NOTHING);
-    assert_eq!(finalizers, None);
-    let (deployment, service) = (deployment.unwrap(), service.unwrap());
+    let mut plan = plan(&application(&json!({})), &nothing());
+    assert_eq!((plan.finalizers.as_ref(), plan.children.len()), (None, 2));
+    let deployment = written(&mut plan, Kind::Deployment).unwrap();
+    let service = written(&mut plan, Kind::Service).unwrap();
     assert_eq!((&deployment.cause, &deployment.precondition), (&Cause::Missing, &Precondition::Absent));
 
-    let body = &deployment.body;
+    let body = deployment.body.as_ref().unwrap();
     assert_eq!(body["metadata"]["name"], "web-deployment");
     assert_eq!(body["metadata"]["namespace"], "shop");
     assert_eq!(body["metadata"]["labels"], json!({"label": "web", "app": "web"}));
@@ -59,7 +70,7 @@ fn an_empty_namespace_gets_both_children_as_the_seed_names_them() {
     assert_eq!((&container["name"], &container["image"]), (&json!("web-container"), &json!("nginx:latest")));
     assert_eq!(container["ports"], json!([{"containerPort": 80, "protocol": "TCP"}]));
 
-    let body = &service.body;
+    let body = service.body.as_ref().unwrap();
     assert_eq!(body["metadata"]["name"], "web-service");
     assert_eq!(body["metadata"]["labels"], json!({"app": "web"}));
     assert_eq!(
@@ -67,7 +78,7 @@ fn an_empty_namespace_gets_both_children_as_the_seed_names_them() {
         json!({"type": "NodePort", "externalTrafficPolicy": "Local", "selector": {"app": "web"},
             "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}]})
     );
-    for child in [&deployment.body, &service.body] {
+    for child in [deployment.body.as_ref().unwrap(), service.body.as_ref().unwrap()] {
         let owner = &child["metadata"]["ownerReferences"][0];
         assert_eq!((&owner["uid"], &owner["controller"]), (&json!("u-1"), &json!(true)));
     }
@@ -75,7 +86,7 @@ fn an_empty_namespace_gets_both_children_as_the_seed_names_them() {
 
 #[test]
 fn pods_are_secured_as_far_as_any_image_allows() {
-    let deployment = plan(&application(&json!({})), &NOTHING).deployment.unwrap().body;
+    let deployment = render(&application(&json!({})), &nothing(), Kind::Deployment).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], false);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
@@ -105,14 +116,15 @@ fn fields_that_others_add_are_left_alone() {
 fn a_changed_wish_updates_exactly_what_was_seen() {
     let before = converged(&application(&json!({})), untouched);
     let after = plan(&application(&json!({"port": 8080})), &before);
-    for write in [after.deployment.unwrap(), after.service.unwrap()] {
+    assert_eq!(after.children.len(), 2);
+    for write in after.children.into_values() {
         assert_eq!(write.cause, Cause::Wish);
         let version = ResourceVersion("9".into());
         assert_eq!(write.precondition, Precondition::Unchanged { uid: Uid("c-1".into()), version });
     }
-    let scaled = plan(&application(&json!({"replicas": 0})), &before);
-    assert_eq!(scaled.deployment.unwrap().body["spec"]["replicas"], 0);
-    assert_eq!(scaled.service, None, "the Service does not depend on the number of pods");
+    let mut scaled = plan(&application(&json!({"replicas": 0})), &before);
+    assert_eq!(written(&mut scaled, Kind::Deployment).unwrap().body.unwrap()["spec"]["replicas"], 0);
+    assert!(scaled.is_empty(), "the Service does not depend on the number of pods");
 }
 
 #[test]
@@ -132,12 +144,12 @@ fn an_edited_child_is_put_back_and_the_edit_is_named() {
         }),
     ];
     for (path, edit) in edits {
-        let Plan { deployment, service, .. } = plan(&application, &NOTHING);
-        let deployment = stored::<Deployment>(deployment, edit);
-        let observed = Observed { deployment, service: stored::<Service>(service, untouched) };
-        let plan = plan(&application, &observed);
-        assert_eq!(plan.deployment.unwrap().cause, Cause::Drift(path.to_owned()));
-        assert_eq!(plan.service, None);
+        let mut observed = converged(&application, untouched);
+        let deployment = written(&mut plan(&application, &nothing()), Kind::Deployment).unwrap();
+        observed.children.insert(Kind::Deployment, stored(deployment, edit));
+        let mut plan = plan(&application, &observed);
+        assert_eq!(written(&mut plan, Kind::Deployment).unwrap().cause, Cause::Drift(path.to_owned()));
+        assert!(plan.is_empty());
     }
 }
 
@@ -149,15 +161,17 @@ fn the_former_operators_children_are_adopted() {
         child["metadata"]["ownerReferences"][0]["controller"] = json!(false);
     });
     let plan = plan(&application, &observed);
-    assert_eq!((plan.deployment.unwrap().cause, plan.service.unwrap().cause), (Cause::Adoption, Cause::Adoption));
+    let causes: Vec<_> = plan.children.into_values().map(|write| write.cause).collect();
+    assert_eq!(causes, [Cause::Adoption, Cause::Adoption]);
 }
 
 #[test]
 fn a_foreign_or_leaving_child_is_not_written() {
     let application = application(&json!({}));
-    let Observed { deployment, .. } = converged(&application, untouched);
-    let Found::Own(leaving) = deployment else { unreachable!() };
-    let observed = Observed { deployment: Found::Leaving(leaving), service: Found::Foreign("is hers".to_owned()) };
+    let mut observed = converged(&application, untouched);
+    let Some(Found::Own(leaving)) = observed.children.remove(&Kind::Deployment) else { unreachable!() };
+    observed.children.insert(Kind::Deployment, Found::Leaving(leaving));
+    observed.children.insert(Kind::Service, Found::Foreign("is hers".to_owned()));
     assert!(plan(&application, &observed).is_empty());
 }
 
@@ -166,25 +180,25 @@ fn deletion_creates_nothing_and_drops_the_former_finalizer_alone() {
     let mut application = application(&json!({}));
     application.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
     application.metadata.finalizers = vec!["other/finalizer".into(), FORMER_FINALIZER.into()];
-    let plan = plan(&application, &NOTHING);
+    let plan = plan(&application, &nothing());
     assert_eq!(plan.finalizers.map(|finalizers| finalizers.kept), Some(vec!["other/finalizer".to_owned()]));
-    assert_eq!((plan.deployment, plan.service), (None, None));
+    assert!(plan.children.is_empty());
 }
 
 #[test]
 fn the_former_finalizer_is_dropped_while_the_application_lives_too() {
     let mut application = application(&json!({}));
     application.metadata.finalizers = vec![FORMER_FINALIZER.into()];
-    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: false }));
+    assert_eq!(plan(&application, &nothing()).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: false }));
 }
 
 #[test]
 fn fewer_than_no_replicas_are_mended_only_to_let_the_application_go() {
     let mut application = application(&json!({"replicas": -1}));
     application.metadata.finalizers = vec![FORMER_FINALIZER.into()];
-    assert!(plan(&application, &NOTHING).is_empty(), "the user may yet mend it");
+    assert!(plan(&application, &nothing()).is_empty(), "the user may yet mend it");
     application.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
-    assert_eq!(plan(&application, &NOTHING).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: true }));
+    assert_eq!(plan(&application, &nothing()).finalizers, Some(Finalizers { kept: Vec::new(), mends_replicas: true }));
 }
 
 #[test]
@@ -203,14 +217,61 @@ fn what_a_plan_only_changes_back_can_be_told_and_left_out() {
 fn a_child_that_is_not_yet_or_no_longer_ours_is_claimed() {
     let application = application(&json!({}));
     let disowned = converged(&application, |child| child["metadata"]["ownerReferences"] = json!([]));
-    assert!(plan(&application, &disowned).deployment.unwrap().claims);
+    assert!(written(&mut plan(&application, &disowned), Kind::Deployment).unwrap().claims);
     let edited = converged(&application, |child| child["metadata"]["labels"]["app"] = json!("other"));
-    assert!(!plan(&application, &edited).deployment.unwrap().claims);
-    assert!(!plan(&application, &NOTHING).deployment.unwrap().claims);
+    assert!(!written(&mut plan(&application, &edited), Kind::Deployment).unwrap().claims);
+    assert!(!written(&mut plan(&application, &nothing()), Kind::Deployment).unwrap().claims);
 }
 
 #[test]
 fn the_hash_of_a_wish_is_the_same_in_every_version() {
     assert_eq!(hash(&json!({"b": 1, "a": [true, "x"]})), hash(&json!({"a": [true, "x"], "b": 1})));
     assert_eq!(hash(&json!("")), "07cc7607b4949e25");
+}
+
+#[test]
+fn what_is_no_longer_wished_for_is_deleted_as_it_was_seen() {
+    let full = json!({"podDisruptionBudget": {}, "autoscaling": {"maxReplicas": 3}});
+    let before = converged(&application(&full), untouched);
+    assert_eq!(before.children.len(), 4);
+    let mut worker = application(&json!({}));
+    worker.spec.port = None;
+    let after = plan(&worker, &before);
+    for kind in [Kind::Service, Kind::PodDisruptionBudget, Kind::HorizontalPodAutoscaler] {
+        let write = &after.children[&kind];
+        assert_eq!((&write.cause, &write.body), (&Cause::Unwished, &None), "{kind}");
+        let version = ResourceVersion("9".into());
+        assert_eq!(write.precondition, Precondition::Unchanged { uid: Uid("c-1".into()), version });
+    }
+    let foreign = Found::Foreign("is hers".to_owned());
+    let hers = Observed { children: [(Kind::Service, foreign)].into(), ..nothing() };
+    assert!(!plan(&worker, &hers).children.contains_key(&Kind::Service), "what is not ours is not deleted");
+}
+
+#[test]
+fn what_is_wished_is_what_is_rendered() {
+    let full = json!({"podDisruptionBudget": {}, "autoscaling": {"maxReplicas": 3}});
+    for spec in [json!({}), json!({"port": null}), full, json!({"port": null, "service": {"ports": [{"port": 1}]}})] {
+        let application = application(&spec);
+        let rendered = Kind::ALL.into_iter().filter(|kind| render(&application, &nothing(), *kind).is_some());
+        assert_eq!(rendered.collect::<Vec<_>>(), wished(&application).collect::<Vec<_>>(), "{spec}");
+    }
+}
+
+#[test]
+fn what_is_not_allowed_changes_nothing_and_what_is_refused_stays() {
+    let asking = application(&json!({"serviceAccountName": "admin", "image": "other"}));
+    let running = converged(&application(&json!({})), untouched);
+    assert!(plan(&asking, &running).is_empty());
+    let allowed = Allowed { service_accounts: true, ..Allowed::default() };
+    assert!(!super::plan(&asking, &running, &allowed).is_empty());
+}
+
+#[test]
+fn an_autoscaler_scales_the_application_and_not_the_deployment() {
+    let application = application(&json!({"autoscaling": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 50}}));
+    let autoscaler = render(&application, &nothing(), Kind::HorizontalPodAutoscaler).unwrap();
+    let target = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application", "name": "web"});
+    assert_eq!(autoscaler["spec"]["scaleTargetRef"], target);
+    assert_eq!(autoscaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 50);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::observe::{Deployment, Service};
+use crate::observe::Live;
 
 fn time(seconds: i64) -> Time {
     Time(jiff::Timestamp::from_second(seconds).unwrap())
@@ -21,9 +21,16 @@ fn application(replicas: i32) -> Application {
 
 fn observed(status: &Value) -> Observed {
     let deployment = json!({"metadata": {"generation": 2}, "spec": {}, "status": status}).to_string();
-    let deployment: Deployment = serde_json::from_str(&deployment).unwrap();
-    let service: Service = serde_json::from_str(r#"{"metadata": {}, "spec": {}}"#).unwrap();
-    Observed { deployment: Found::Own(Arc::new(deployment)), service: Found::Own(Arc::new(service)) }
+    let deployment: Live = serde_json::from_str(&deployment).unwrap();
+    let service: Live = serde_json::from_str(r#"{"metadata": {}, "spec": {}}"#).unwrap();
+    let own = |child| Found::Own(Arc::new(child));
+    let children = [(Kind::Deployment, own(deployment)), (Kind::Service, own(service))];
+    Observed { children: children.into(), ..Observed::default() }
+}
+
+/// The status of an Application to whom nothing is allowed.
+fn status(application: &Application, observed: &Observed, attempt: &Attempt, now: &Time) -> ApplicationStatus {
+    super::status(application, observed, &Allowed::default(), attempt, now)
 }
 
 /// A Deployment's status with these numbers of pods.
@@ -127,8 +134,8 @@ fn what_stands_in_the_way_is_named() {
 
 #[test]
 fn a_foreign_object_is_named_with_the_way_out() {
-    let foreign =
-        Observed { service: Found::Foreign("is not owned by this Application".to_owned()), ..observed(&pods(2, 2, 2)) };
+    let mut foreign = observed(&pods(2, 2, 2));
+    foreign.children.insert(Kind::Service, Found::Foreign("is not owned by this Application".to_owned()));
     let status = status(&application(2), &foreign, &Attempt::Made, &time(100));
     assert_eq!(shown(&status), said(BROKEN, Reason::ChildConflict));
     let message = &status.conditions[0].message;
@@ -178,4 +185,28 @@ fn conditions_of_other_writers_are_carried_along() {
     let status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
     assert_eq!(status.conditions.len(), 4);
     assert_eq!(status.conditions[3], foreign);
+}
+
+#[test]
+fn what_is_not_allowed_is_refused_with_the_flag_that_would_allow_it() {
+    let mut application = application(2);
+    application.spec.service_account_name = Some("admin".to_owned());
+    let told = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    assert_eq!(shown(&told), said(BROKEN, Reason::NotAllowed));
+    assert!(told.conditions[0].message.ends_with("--allow-service-accounts"), "{}", told.conditions[0].message);
+    let allowed = Allowed { service_accounts: true, ..Allowed::default() };
+    let told = super::status(&application, &observed(&pods(2, 2, 2)), &allowed, &Attempt::Made, &time(100));
+    assert_eq!(shown(&told), said(READY, Reason::Available));
+}
+
+#[test]
+fn a_child_that_is_not_wished_for_is_not_waited_for() {
+    let mut worker = application(2);
+    worker.spec.port = None;
+    let mut observed = observed(&pods(2, 2, 2));
+    for service in [Found::Absent, Found::Foreign("is hers".to_owned())] {
+        observed.children.insert(Kind::Service, service);
+        let told = status(&worker, &observed, &Attempt::Made, &time(100));
+        assert_eq!(shown(&told), said(READY, Reason::Available));
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) fn path(resource: &str, namespace: &str) -> String {
         "applications" => "apis/minetto.dev/v1alpha1",
         "deployments" | "replicasets" => "apis/apps/v1",
         "endpointslices" => "apis/discovery.k8s.io/v1",
+        "poddisruptionbudgets" => "apis/policy/v1",
+        "horizontalpodautoscalers" => "apis/autoscaling/v2",
         "events" => "apis/events.k8s.io/v1",
         _ => "api/v1",
     };

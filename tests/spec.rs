@@ -1,0 +1,311 @@
+//! Every field of an Application on a real API server: what it becomes, what it becomes when it goes, and what is said to
+//! bad input.
+
+mod support;
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Operator, Space, World, condition, path, reason, record, wait_for, wait_until_good};
+
+/// A namespace with an operator of its own, which allows what the flags say.
+fn operated(name: &str, flags: &[&str]) -> Option<(Space<'static>, Operator)> {
+    let space = Space::new(name)?;
+    let operator = space.world.operator(&[&["--namespace", name], flags].concat());
+    Some((space, operator))
+}
+
+/// A namespace whose operator allows everything, and the spec of the corpus that has every field.
+fn whole(name: &str) -> Option<(Space<'static>, Operator, Value)> {
+    let (space, operator) = operated(name, &["--allow-volumes=all", "--allow-service-accounts"])?;
+    // As the kubelet does, which is played here.
+    space.world.cluster.kubectl_ok(&["label", "nodes", "--all", "--overwrite", "kubernetes.io/os=linux"]);
+    space.create("serviceaccounts", &json!({"metadata": {"name": "shop"}}));
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/whole.yaml");
+    let whole: Value = serde_saphyr::from_str(&fs::read_to_string(file).expect("the corpus")).expect("YAML");
+    Some((space, operator, whole["spec"].clone()))
+}
+
+/// The specs of all children of an Application, without what the server hands out and what follows from the name.
+fn specs(space: &Space<'_>, application: &str) -> Value {
+    let mut specs = json!({});
+    for (resource, suffix) in [
+        ("deployments", "deployment"),
+        ("services", "service"),
+        ("poddisruptionbudgets", "budget"),
+        ("horizontalpodautoscalers", "autoscaler"),
+    ] {
+        let Some(child) = space.get(resource, &format!("{application}-{suffix}")) else { continue };
+        let mut spec = child["spec"].clone();
+        for given in ["clusterIP", "clusterIPs", "healthCheckNodePort"] {
+            spec.as_object_mut().expect("a spec").remove(given);
+        }
+        for port in spec["ports"].as_array_mut().into_iter().flatten() {
+            port.as_object_mut().expect("a port").remove("nodePort");
+        }
+        specs[resource] = json!(spec.to_string().replace(application, "NAME"));
+    }
+    specs
+}
+
+#[test]
+fn every_field_reaches_the_children_and_then_nothing_is_written() {
+    let Some((space, _operator, spec)) = whole("whole") else { return };
+    space.application("whole", &spec);
+    let seen = space.wait_for_status("whole", "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    assert_eq!(reason(&seen, "Degraded"), ("False", "AsExpected"));
+
+    let deployment = space.get("deployments", "whole-deployment").expect("a Deployment");
+    let pod = &deployment["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    for field in ["command", "args", "envFrom", "lifecycle", "imagePullPolicy"] {
+        assert_eq!(container[field], spec[field], "{field}");
+    }
+    for field in ["nodeSelector", "tolerations", "affinity", "serviceAccountName", "priorityClassName"] {
+        assert_eq!(pod[field], spec[field], "{field}");
+    }
+    assert_eq!(container["securityContext"]["capabilities"], json!({"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}));
+    assert_eq!(pod["initContainers"][0]["securityContext"]["allowPrivilegeEscalation"], false);
+    let service = space.get("services", "whole-service").expect("a Service");
+    assert_eq!(service["spec"]["loadBalancerSourceRanges"], spec["service"]["loadBalancerSourceRanges"]);
+    assert_eq!(service["metadata"]["annotations"]["example.com/balancer"], "internal");
+
+    // What the server wrote in its own way (quantities, defaults, what is empty) is no reason to write again.
+    let before = space.writes().len();
+    for round in ["1", "2", "3"] {
+        space.edit("applications", "whole", &json!({"metadata": {"annotations": {"round": round}}}));
+    }
+    space.edit("deployments", "whole-deployment", &json!({"metadata": {"annotations": {"round": "1"}}}));
+    space.edit("deployments", "whole-deployment", &json!({"spec": {"minReadySeconds": 7}}));
+    wait_for("the edit to be undone", || {
+        let seen = space.get("deployments", "whole-deployment")?;
+        seen["spec"]["minReadySeconds"].as_i64().is_none_or(|seconds| seconds == 0).then_some(())
+    });
+    let children = |request: &&support::Request| request.resource != "applications";
+    assert_eq!(space.writes()[before..].iter().filter(children).count(), 1, "the edit was undone, and no more");
+}
+
+#[test]
+fn fields_that_go_leave_nothing_behind() {
+    let Some((space, _operator, spec)) = whole("shrunk") else { return };
+    space.application("shrunk", &spec);
+    space.wait_for_status("shrunk", "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    let few = json!({"image": "nginx", "replicas": 1, "port": 80});
+    let mut gone: serde_json::Map<String, Value> =
+        spec.as_object().expect("a spec").keys().map(|field| (field.clone(), Value::Null)).collect();
+    gone.extend(few.as_object().expect("a spec").clone());
+    space.edit("applications", "shrunk", &json!({"spec": gone}));
+    space.application("fresh", &few);
+    for application in ["shrunk", "fresh"] {
+        space.wait_for_status(application, "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    }
+    wait_until_good("both to be the same", || {
+        let (shrunk, fresh) = (specs(&space, "shrunk"), specs(&space, "fresh"));
+        if shrunk == fresh { Vec::new() } else { vec![format!("{shrunk:#}\n{fresh:#}")] }
+    });
+}
+
+#[test]
+fn without_a_port_there_is_no_service_and_with_one_it_is_back() {
+    let Some((space, _operator)) = operated("worker", &[]) else { return };
+    space.application("worker", &json!({"image": "nginx", "replicas": 1}));
+    space.wait_for_status("worker", "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    assert_eq!(space.get("services", "worker-service"), None);
+    space.edit("applications", "worker", &json!({"spec": {"port": 80}}));
+    space.wait_until_ready("worker");
+    space.edit("applications", "worker", &json!({"spec": {"port": null}}));
+    wait_for("the Service to go", || space.get("services", "worker-service").is_none().then_some(()));
+    space.wait_for_status("worker", "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    // Somebody else's Service under that name is none of a worker's business.
+    space.create("services", &json!({"metadata": {"name": "worker-service"}, "spec": {"ports": [{"port": 1}]}}));
+    space.edit("applications", "worker", &json!({"spec": {"replicas": 2}}));
+    space.wait_for_status("worker", "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    assert!(space.get("services", "worker-service").is_some());
+}
+
+#[test]
+fn what_the_operator_does_not_allow_is_said_and_the_application_runs_on() {
+    let Some((space, _operator)) = operated("allowed", &[]) else { return };
+    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
+    space.wait_until_ready("web");
+    for (spec, flag) in [
+        (json!({"serviceAccountName": "admin"}), "--allow-service-accounts"),
+        (json!({"automountServiceAccountToken": true}), "--allow-service-accounts"),
+        (json!({"volumes": [{"name": "disk", "hostPath": {"path": "/"}}]}), "--allow-volumes=hostPath"),
+        (json!({"securityContext": {"privileged": true}}), "--allow-privileged"),
+    ] {
+        let mut wish = spec.clone();
+        wish["image"] = json!("other");
+        space.edit("applications", "web", &json!({"spec": wish}));
+        let seen = space.wait_for_status("web", "to be refused", |seen| reason(seen, "Degraded").1 == "NotAllowed");
+        assert!(condition(&seen, "Ready").2.ends_with(flag), "{spec}: {seen}");
+        let deployment = space.get("deployments", "web-deployment").expect("a Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["containers"][0]["image"], "nginx", "nothing of it is taken over");
+        let mut back: Value = spec.as_object().expect("a spec").keys().map(|f| (f.clone(), Value::Null)).collect();
+        back["image"] = json!("nginx");
+        space.edit("applications", "web", &json!({"spec": back}));
+        space.wait_until_ready("web");
+    }
+}
+
+#[test]
+fn a_child_that_the_server_refuses_is_told_at_once_in_its_words() {
+    let Some((space, _operator)) = operated("refusing", &[]) else { return };
+    let resources = json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}});
+    let start = std::time::Instant::now();
+    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80, "resources": resources}));
+    let seen = space.wait_for_status("web", "to be refused", |seen| reason(seen, "Degraded").1 == "ApplyRejected");
+    record("a refused child is told", start.elapsed());
+    let message = condition(&seen, "Ready").2;
+    assert!(message.contains("must be less than or equal to cpu limit"), "{message}");
+    space.edit("applications", "web", &json!({"spec": {"resources": null}}));
+    space.wait_until_ready("web");
+}
+
+#[test]
+fn an_autoscaler_and_a_budget_find_the_application() {
+    let Some((space, _operator)) = operated("scaled", &[]) else { return };
+    let spec = json!({"image": "nginx", "replicas": 2, "port": 80, "podDisruptionBudget": {},
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 4}});
+    space.application("web", &spec);
+    space.wait_until_ready("web");
+    let budget = wait_for("the budget to count the pods", || {
+        space.get("poddisruptionbudgets", "web-budget").filter(|budget| budget["status"]["expectedPods"] == 2)
+    });
+    assert_eq!((&budget["spec"]["maxUnavailable"], &budget["status"]["disruptionsAllowed"]), (&json!(1), &json!(1)));
+    // The autoscaler's own controller reads the Application's scale, and says so.
+    wait_for("the autoscaler to be able to scale", || {
+        let seen = space.get("horizontalpodautoscalers", "web-autoscaler")?;
+        (condition(&seen, "AbleToScale").0 == "True").then_some(())
+    });
+    // As it would do, and as kubectl does.
+    space.kubectl(&["scale", "application", "web", "--replicas=3"]);
+    space.wait_until_ready("web");
+    assert_eq!(space.get("deployments", "web-deployment").expect("a Deployment")["spec"]["replicas"], 3);
+
+    space.delete("poddisruptionbudgets", "web-budget");
+    space.edit("horizontalpodautoscalers", "web-autoscaler", &json!({"spec": {"maxReplicas": 9}}));
+    wait_for("both to be as wished", || {
+        let most = space.get("horizontalpodautoscalers", "web-autoscaler")?["spec"]["maxReplicas"] == 4;
+        (most && space.get("poddisruptionbudgets", "web-budget").is_some()).then_some(())
+    });
+    space.edit("applications", "web", &json!({"spec": {"podDisruptionBudget": null, "autoscaling": null}}));
+    wait_for("both to go", || {
+        let budget = space.get("poddisruptionbudgets", "web-budget");
+        (budget.is_none() && space.get("horizontalpodautoscalers", "web-autoscaler").is_none()).then_some(())
+    });
+}
+
+/// What is wrong with a field, and what the API server says to it.
+fn bad_input() -> Vec<(Value, &'static str)> {
+    let probe = |probe: Value| json!({"livenessProbe": probe});
+    vec![
+        (json!({"imagePullPolicy": "Sometimes"}), "spec.imagePullPolicy: Unsupported value"),
+        (json!({"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}), "spec.imagePullSecrets[1]: Duplicate value"),
+        (json!({"command": "sh"}), "spec.command in body must be of type array"),
+        (json!({"args": vec!["a"; 257]}), "spec.args: Too many: 257: must have at most 256 items"),
+        (json!({"env": [{"value": "a"}]}), "spec.env[0].name: Required value"),
+        (json!({"env": [{"name": "A"}, {"name": "A"}]}), "spec.env[1]: Duplicate value"),
+        (
+            json!({"env": [{"name": "A", "value": "a", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+            "give either value or valueFrom, not both",
+        ),
+        (json!({"envFrom": {}}), "spec.envFrom in body must be of type array"),
+        (json!({"resources": {"limits": {"cpu": true}}}), "spec.resources.limits.cpu"),
+        (probe(json!({})), "a probe needs exactly one of exec, httpGet, tcpSocket and grpc"),
+        (
+            probe(json!({"exec": {"command": ["a"]}, "tcpSocket": {"port": 1}})),
+            "a probe needs exactly one of exec, httpGet, tcpSocket and grpc",
+        ),
+        (
+            probe(json!({"tcpSocket": {"port": 1}, "successThreshold": 2})),
+            "successThreshold must be 1 for all but readinessProbe",
+        ),
+        (
+            json!({"readinessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 0}}),
+            "spec.readinessProbe.periodSeconds in body should be greater than or equal to 1",
+        ),
+        (json!({"startupProbe": {"httpGet": {}}}), "spec.startupProbe.httpGet.port: Required value"),
+        (json!({"lifecycle": {"preStop": {"sleep": {}}}}), "spec.lifecycle.preStop.sleep.seconds: Required value"),
+        (json!({"volumes": [{"emptyDir": {}}]}), "spec.volumes[0].name: Required value"),
+        (
+            json!({"volumeMounts": [{"name": "a", "mountPath": "/a"}]}),
+            "each of volumeMounts needs a volume of the same name in volumes",
+        ),
+        (json!({"initContainers": [{"image": "a"}]}), "spec.initContainers[0].name: Required value"),
+        (json!({"serviceAccountName": ""}), "spec.serviceAccountName in body should be at least 1 chars long"),
+        (json!({"automountServiceAccountToken": "yes"}), "must be of type boolean"),
+        (json!({"terminationGracePeriodSeconds": -1}), "should be greater than or equal to 0"),
+        (json!({"nodeSelector": {"a": 1}}), "spec.nodeSelector.a in body must be of type string"),
+        (json!({"affinity": []}), "spec.affinity in body must be of type object"),
+        (json!({"tolerations": {}}), "spec.tolerations in body must be of type array"),
+        (json!({"topologySpreadConstraints": [{"maxSkew": 1}]}), "topologyKey: Required value"),
+        (json!({"priorityClassName": "a".repeat(254)}), "spec.priorityClassName: Too long"),
+        (json!({"podLabels": {"app": "mine"}}), "the labels app and label are the operator's own"),
+        (json!({"podAnnotations": {"a": true}}), "spec.podAnnotations.a in body must be of type string"),
+        (json!({"podSecurityContext": {"fsGroup": "a"}}), "spec.podSecurityContext.fsGroup in body must be of type"),
+        (json!({"securityContext": {"privileged": "no"}}), "spec.securityContext.privileged in body must be of type"),
+        (json!({"securityProfile": "Tight"}), "spec.securityProfile: Unsupported value"),
+        (json!({"strategy": {"type": "Canary"}}), "spec.strategy.type: Unsupported value"),
+        (
+            json!({"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}}),
+            "rollingUpdate is of no use with type Recreate",
+        ),
+        (json!({"minReadySeconds": 600}), "progressDeadlineSeconds (600 by default) must be greater"),
+        (json!({"progressDeadlineSeconds": 0}), "should be greater than or equal to 1"),
+        (json!({"revisionHistoryLimit": -1}), "should be greater than or equal to 0"),
+        (json!({"paused": "yes"}), "spec.paused in body must be of type boolean"),
+        (json!({"service": {"type": "ExternalName"}}), "spec.service.type: Unsupported value"),
+        (json!({"service": {"ports": []}}), "spec.service.ports in body should have at least 1 items"),
+        (json!({"service": {"ports": [{"port": 1}, {"port": 2}]}}), "each of several ports needs a name"),
+        (json!({"service": {"ports": [{"port": 0}]}}), "should be greater than or equal to 1"),
+        (
+            json!({"service": {"type": "ClusterIP", "externalTrafficPolicy": "Local"}}),
+            "externalTrafficPolicy is of no use with type ClusterIP",
+        ),
+        (json!({"service": {"loadBalancerClass": "a"}}), "need type: LoadBalancer"),
+        (
+            json!({"service": {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 1}}}}),
+            "sessionAffinityConfig needs sessionAffinity: ClientIP",
+        ),
+        (
+            json!({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
+            "give either minAvailable or maxUnavailable, not both",
+        ),
+        (json!({"autoscaling": {}}), "spec.autoscaling.maxReplicas: Required value"),
+        (
+            json!({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}),
+            "minReplicas must not be greater than maxReplicas",
+        ),
+    ]
+}
+
+#[test]
+fn bad_input_in_any_field_is_refused_with_a_sentence() {
+    let Some(world) = World::shared() else { return };
+    let space = world.space("bad-input");
+    let mut amiss = Vec::new();
+    for (spec, sentence) in bad_input() {
+        let mut whole = json!({"image": "nginx", "port": 80});
+        for (field, value) in spec.as_object().expect("a spec") {
+            whole[field] = value.clone();
+        }
+        let application = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
+            "metadata": {"name": "bad"}, "spec": whole});
+        let (code, said) = world.api.ask("POST", &path("applications", &space.name), &application);
+        let message = said["message"].as_str().unwrap_or_default();
+        if code != 422 || !message.contains(sentence) {
+            amiss.push(format!("{spec}: {code} {message}"));
+        }
+    }
+    assert!(amiss.is_empty(), "{}", amiss.join("\n"));
+    // A field that nobody knows is pruned, and kubectl refuses it before that.
+    let unknown = "apiVersion: minetto.dev/v1alpha1\nkind: Application\nmetadata: {name: bad}\n\
+        spec: {image: nginx, replica: 2}\n";
+    let file = world.cluster.folder().join("unknown.yaml");
+    fs::write(&file, unknown).expect("a file in the cluster's folder");
+    let said = space.kubectl_refused(&["apply", "-f", file.to_str().expect("a path in UTF-8")]);
+    assert!(said.contains("unknown field \"spec.replica\""), "{said}");
+}
