@@ -101,9 +101,9 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let (trigger, shutdown) = shutdown::channel();
     let mut background = JoinSet::new();
     background.spawn(send_events);
-    let readiness = controller.readiness();
+    let (liveness, readiness) = (controller.liveness(), controller.readiness());
     serve(&mut background, args.health_probe_bind_address, &shutdown, move |request| {
-        admin::probes(&readiness, &request)
+        admin::probes(|| admin::alive(&liveness), || admin::synced(&readiness), &request)
     })
     .await?;
     serve(&mut background, args.metrics_bind_address, &shutdown, move |request| admin::metrics(&metrics, &request))
@@ -130,10 +130,11 @@ async fn operate(args: &Run) -> Result<(), Error> {
 
 fn client(config: &Config, metrics: &Arc<Metrics>) -> Result<Client, Error> {
     let metrics = metrics.clone();
+    let host = config.server.authority().map(ToString::to_string).unwrap_or_default();
     let options = transport::Options {
         user_agent: Some(format!("{FIELD_MANAGER}/{}", env!("CARGO_PKG_VERSION"))),
-        observer: Some(Arc::new(move |method, result, _took| {
-            metrics.requested(method.as_str(), result.ok().map(|status| status.as_u16()));
+        observer: Some(Arc::new(move |method, result, took| {
+            metrics.requested(&host, method.as_str(), result.ok().map(|status| status.as_u16()), took);
         })),
     };
     let service = transport::connect_with(config, options).map_err(Error::Transport)?;

@@ -45,6 +45,7 @@
 //! ```
 
 mod cx;
+mod liveness;
 mod run;
 mod source;
 mod work;
@@ -55,6 +56,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::cx::{Cx, Seen};
+pub use self::liveness::Liveness;
 pub use self::source::Readiness;
 use self::source::Source;
 use crate::api::Scope;
@@ -171,6 +173,7 @@ pub struct Controller<T: Object> {
     deadline: Duration,
     sync_deadline: Option<Duration>,
     leadership: Leadership,
+    liveness: Liveness,
 }
 
 impl<T: Object> Controller<T> {
@@ -194,6 +197,7 @@ impl<T: Object> Controller<T> {
         metrics.observe_queue(name, &queue);
         let controller = Self {
             name,
+            liveness: Liveness::new(queue.clone()),
             queue,
             informers: informers.clone(),
             sources: Vec::new(),
@@ -280,6 +284,11 @@ impl<T: Object> Controller<T> {
     /// If this controller does not watch that type.
     pub fn reader<C: Object>(&self) -> Reader<C> {
         cx::reader::<C>(&self.readers).clone()
+    }
+
+    /// Tells whether workers and runtime go on.
+    pub fn liveness(&self) -> Liveness {
+        self.liveness.clone().with_deadline(self.deadline)
     }
 
     /// Tells whether the caches are filled.

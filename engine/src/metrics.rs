@@ -1,19 +1,29 @@
-//! What happened, as Prometheus text. Names and labels are those of controller-runtime and client-go, so that their
+//! What happened, as text for Prometheus. Names and labels are those of controller-runtime and client-go, so that their
 //! dashboards fit.
+//!
+//! What happens seldom enough is counted when it happens; what others count already (a queue, a cache, the kernel) is read
+//! when somebody asks, by a reader that was given to [`Metrics::observe`]. No label takes a value from a user's object, so
+//! that the number of series does not grow with the cluster.
+
+mod process;
+mod queue;
+mod samples;
+mod text;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use self::samples::Readers;
+pub use self::samples::Samples;
+pub use self::text::Format;
 use crate::object::Key;
 use crate::queue::Queue;
 
@@ -21,158 +31,217 @@ use crate::queue::Queue;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    reconciles: Family<[Label; 2], Counter>,
-    errors: Family<[Label; 1], Counter>,
-    panics: Family<[Label; 1], Counter>,
-    terminal: Family<[Label; 1], Counter>,
-    durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
-    requests: Family<[(&'static str, String); 2], Counter>,
+    readers: Readers,
+    reconciles: Family<Labels<2>, Counter>,
+    errors: Family<Labels<1>, Counter>,
+    terminal: Family<Labels<1>, Counter>,
+    panics: Family<Labels<1>, Counter>,
+    timeouts: Family<Labels<1>, Counter>,
+    durations: Histograms<Labels<1>>,
+    workers: Family<Labels<1>, Gauge>,
+    active: Family<Labels<1>, Gauge>,
+    queued: Histograms<Labels<2>>,
+    worked: Histograms<Labels<2>>,
+    requests: Family<Labels<3, String>, Counter>,
+    latencies: Histograms<Labels<2, String>>,
+    leading: Family<Labels<1, String>, Gauge>,
 }
 
-/// Name and value.
-type Label = (&'static str, &'static str);
+/// Names and values.
+type Labels<const N: usize, V = &'static str> = [(&'static str, V); N];
 
-/// The content type of [`Metrics::render`]'s text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The results of a reconcile, as controller-runtime names them.
+const RESULTS: [&str; 4] = ["success", "error", "requeue", "requeue_after"];
 
 impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
-            registry: Mutex::new(Registry::default()),
+            registry: Mutex::default(),
+            readers: Readers::default(),
             reconciles: Family::default(),
             errors: Family::default(),
-            panics: Family::default(),
             terminal: Family::default(),
-            durations: Family::new_with_constructor(durations),
+            panics: Family::default(),
+            timeouts: Family::default(),
+            durations: Family::new_with_constructor(reconcile_times),
+            workers: Family::default(),
+            active: Family::default(),
+            queued: Family::new_with_constructor(queue_times),
+            worked: Family::new_with_constructor(queue_times),
             requests: Family::default(),
+            latencies: Family::new_with_constructor(request_times),
+            leading: Family::default(),
         };
-        let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = |name: &str| format!("controller_runtime_{name}");
-        registry.register(name("reconcile"), "Reconciles by result", metrics.reconciles.clone());
-        registry.register(name("reconcile_errors"), "Reconciles that failed", metrics.errors.clone());
-        registry.register(name("reconcile_panics"), "Reconciles that panicked", metrics.panics.clone());
-        registry.register(
-            name("terminal_reconcile_errors"),
-            "Reconciles that failed and are not retried",
-            metrics.terminal.clone(),
-        );
-        registry.register(name("reconcile_time_seconds"), "How long a reconcile took", metrics.durations.clone());
-        registry.register("rest_client_requests", "Requests to the API server by answer", metrics.requests.clone());
-        drop(registry);
+        metrics.register();
+        metrics.observe(process::reader());
         metrics
     }
 }
 
 impl Metrics {
-    /// Counts a reconcile that ended with `result` (`success`, `requeue_after` or `error`).
+    fn register(&self) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = |name: &str| format!("controller_runtime_{name}");
+        registry.register(own("reconcile"), "Reconciles by result", self.reconciles.clone());
+        registry.register(own("reconcile_errors"), "Reconciles that failed", self.errors.clone());
+        registry.register(
+            own("terminal_reconcile_errors"),
+            "Reconciles that failed in a way that no retry mends",
+            self.terminal.clone(),
+        );
+        registry.register(own("reconcile_panics"), "Reconciles that panicked", self.panics.clone());
+        registry.register(own("reconcile_timeouts"), "Reconciles that reached their deadline", self.timeouts.clone());
+        registry.register(own("reconcile_time_seconds"), "How long a reconcile took", self.durations.clone());
+        registry.register(own("max_concurrent_reconciles"), "Workers", self.workers.clone());
+        registry.register(own("active_workers"), "Workers that hold a key", self.active.clone());
+        registry.register("workqueue_queue_duration_seconds", "How long a key was ready", self.queued.clone());
+        registry.register("workqueue_work_duration_seconds", "How long a worker held a key", self.worked.clone());
+        registry.register("rest_client_requests", "Requests to the API server by answer", self.requests.clone());
+        registry.register(
+            "rest_client_request_duration_seconds",
+            "How long an answer's head took",
+            self.latencies.clone(),
+        );
+        registry.register(
+            "leader_election_master_status",
+            "1 if this process holds the lease, 0 if it stands by",
+            self.leading.clone(),
+        );
+        registry.register_collector(Box::new(self.readers.clone()));
+    }
+
+    /// Shows a controller with `workers` from now on, and all that can happen to it as not having happened yet: a rate
+    /// can't be computed from a series that begins with its first event.
+    pub fn started(&self, controller: &'static str, workers: usize) {
+        for result in RESULTS {
+            drop(self.reconciles.get_or_create(&[("controller", controller), ("result", result)]));
+        }
+        for family in [&self.errors, &self.terminal, &self.panics, &self.timeouts] {
+            drop(family.get_or_create(&[("controller", controller)]));
+        }
+        drop(self.active.get_or_create(&[("controller", controller)]));
+        let workers = i64::try_from(workers).unwrap_or(i64::MAX);
+        self.workers.get_or_create(&[("controller", controller)]).set(workers);
+    }
+
+    /// Counts a worker as active until the guard is dropped, with a key that was ready for `queued`.
+    pub fn taken(&self, controller: &'static str, queued: Duration) -> impl Drop + Send + use<> {
+        let labels = [("name", controller), ("controller", controller)];
+        self.queued.get_or_create(&labels).observe(queued.as_secs_f64());
+        Active::new(self.active.get_or_create_owned(&[("controller", controller)]))
+    }
+
+    /// Counts a reconcile that ended with `result`: `success`, `requeue`, `requeue_after` or `error`.
     pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
         self.reconciles.get_or_create(&[("controller", controller), ("result", result)]).inc();
         self.durations.get_or_create(&[("controller", controller)]).observe(took.as_secs_f64());
+        self.worked.get_or_create(&[("name", controller), ("controller", controller)]).observe(took.as_secs_f64());
         if result == "error" {
             self.errors.get_or_create(&[("controller", controller)]).inc();
         }
     }
 
-    /// Counts a reconcile that panicked.
-    pub fn panicked(&self, controller: &'static str) {
-        self.panics.get_or_create(&[("controller", controller)]).inc();
-    }
-
-    /// Counts a reconcile that failed and is not retried.
+    /// Counts a reconcile that failed in a way that no retry mends; [`reconciled`](Self::reconciled) counts it as well.
     pub fn terminal(&self, controller: &'static str) {
         self.terminal.get_or_create(&[("controller", controller)]).inc();
     }
 
-    /// Counts a request to the API server; `code` is the HTTP status, or `<error>` where none came.
-    pub fn requested(&self, method: &str, code: Option<u16>) {
-        let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
-        self.requests.get_or_create(&[("method", method.to_owned()), ("code", code)]).inc();
+    /// Counts a reconcile that panicked; [`reconciled`](Self::reconciled) counts it as well.
+    pub fn panicked(&self, controller: &'static str) {
+        self.panics.get_or_create(&[("controller", controller)]).inc();
     }
 
-    /// Shows the depth and the counts of `queue` from now on.
+    /// Counts a reconcile that reached its deadline; [`reconciled`](Self::reconciled) counts it as well.
+    pub fn timed_out(&self, controller: &'static str) {
+        self.timeouts.get_or_create(&[("controller", controller)]).inc();
+    }
+
+    /// Counts a request to the API server at `host`, and the time until its answer began; `code` is the HTTP status, or
+    /// absent where no answer came, which client-go counts as `<error>`.
+    pub fn requested(&self, host: &str, method: &str, code: Option<u16>, took: Duration) {
+        let code = match code {
+            // What HTTP has a meaning for: a server that makes up numbers does not get a series for each.
+            Some(code @ 100..=599) => code.to_string(),
+            Some(_) => "other".to_owned(),
+            None => "<error>".to_owned(),
+        };
+        let (host, method) = (|| ("host", host.to_owned()), method.to_owned());
+        self.latencies.get_or_create(&[("verb", method.clone()), host()]).observe(took.as_secs_f64());
+        self.requests.get_or_create(&[("code", code), ("method", method), host()]).inc();
+    }
+
+    /// Says whether this process holds the lease `name`.
+    pub fn leading(&self, name: &str, leads: bool) {
+        self.leading.get_or_create(&[("name", name.to_owned())]).set(leads.into());
+    }
+
+    /// Shows the depth, the counts and the ages of `queue` from now on.
     pub fn observe_queue(&self, name: &'static str, queue: &Queue<Key>) {
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let labelled = registry.sub_registry_with_label(("name".into(), name.into()));
-        labelled.register_collector(Box::new(QueueMetrics(queue.clone())));
+        self.observe(queue::reader(name, queue.clone()));
     }
 
-    /// All metrics in the text format of OpenMetrics, which Prometheus reads.
+    /// Calls `reader` each time that somebody asks, for what it can tell at that moment. It must not wait for anything.
+    pub fn observe(&self, reader: impl Fn(&mut Samples) + Send + Sync + 'static) {
+        self.readers.add(reader);
+    }
+
+    /// All metrics in the text format of OpenMetrics.
     ///
     /// # Errors
     ///
     /// None that is known: writing to a string does not fail.
     pub fn render(&self) -> Result<String, fmt::Error> {
+        self.render_as(Format::OpenMetrics)
+    }
+
+    /// All metrics in `format`.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: writing to a string does not fail.
+    pub fn render_as(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
-        Ok(text)
+        Ok(match format {
+            Format::OpenMetrics => text,
+            Format::Prometheus => text::classic(&text),
+        })
     }
 }
 
-/// Reads a queue when it is asked to, so that the queue itself pays nothing.
-#[derive(Debug)]
-struct QueueMetrics(Queue<Key>);
+/// Counts one while it lives.
+struct Active(Gauge);
 
-impl Collector for QueueMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (depth, counts) = (self.0.depth(), self.0.counts());
-        let mut show =
-            |name: &str, help: &str, metric: &dyn Fn(&mut DescriptorEncoder<'_>, &str, &str) -> fmt::Result| {
-                metric(&mut encoder, name, help)
-            };
-        let gauge = |value: usize| {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            move |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str| {
-                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
-            }
-        };
-        let counter = |value: u64| {
-            let counter = ConstCounter::new(value);
-            move |encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str| {
-                counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
-            }
-        };
-        show("workqueue_depth", "Keys that wait for a worker.", &gauge(depth.ready.iter().sum()))?;
-        show("workqueue_delayed", "Keys whose time has not come.", &gauge(depth.waiting))?;
-        show("workqueue_unfinished", "Keys that a worker holds.", &gauge(depth.in_flight))?;
-        show("workqueue_adds", "Keys that became ready.", &counter(counts.adds))?;
-        show("workqueue_retries", "Keys that failed and came back.", &counter(counts.retries))
+impl Active {
+    fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
-fn durations() -> Histogram {
-    // From a reconcile that finds nothing to do to one that reaches its deadline.
-    Histogram::new([0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// From a reconcile that finds nothing to do to one that reaches its deadline: controller-runtime's bounds, thinned out, and
+/// two below its first, under which all of ours would lie.
+fn reconcile_times() -> Histogram {
+    Histogram::new([0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0])
+}
+
+/// client-go's bounds: ten nanoseconds to a quarter of an hour.
+fn queue_times() -> Histogram {
+    Histogram::new(exponential_buckets(10e-9, 10.0, 12))
+}
+
+/// client-go's bounds.
+fn request_times() -> Histogram {
+    Histogram::new([0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backoff::Schedule;
-    use crate::queue::{Bucket, Limits};
-    use crate::trigger::Reason;
-
-    #[test]
-    fn metrics_bear_the_names_that_dashboards_know() {
-        let metrics = Metrics::default();
-        let per_key = Schedule::new(Duration::from_secs(1), Duration::from_secs(1));
-        let queue = Queue::new(Limits { per_key, overall: Bucket::new(1, 1) });
-        metrics.observe_queue("application", &queue);
-        queue.add(Key::new("n", "a"), Reason::Updated);
-        metrics.reconciled("application", "error", Duration::from_millis(3));
-        metrics.requested("PATCH", Some(409));
-        metrics.requested("GET", None);
-
-        let text = metrics.render().expect("text");
-        for line in [
-            r#"controller_runtime_reconcile_total{controller="application",result="error"} 1"#,
-            r#"controller_runtime_reconcile_errors_total{controller="application"} 1"#,
-            r#"controller_runtime_reconcile_time_seconds_count{controller="application"} 1"#,
-            r#"rest_client_requests_total{method="PATCH",code="409"} 1"#,
-            r#"rest_client_requests_total{method="GET",code="<error>"} 1"#,
-            r#"workqueue_depth{name="application"} 1"#,
-            r#"workqueue_adds_total{name="application"} 1"#,
-        ] {
-            assert!(text.contains(line), "{line} is missing in\n{text}");
-        }
-    }
-}
+mod tests;

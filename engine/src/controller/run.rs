@@ -41,6 +41,8 @@ impl<T: Object> Controller<T> {
         let mut background = JoinSet::new();
         let queue = self.queue.clone();
         background.spawn(async move { queue.drive().await });
+        background.spawn(self.liveness.beat());
+        self.metrics.started(self.name, self.workers);
 
         tokio::select! {
             () = readiness.complete() => info!(controller = self.name, "caches filled"),

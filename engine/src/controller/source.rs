@@ -111,6 +111,11 @@ impl Readiness {
         names
     }
 
+    /// The kinds, and whether each has had its first snapshot.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.sources.iter().map(|(name, informer)| (name.as_str(), informer.is_synced()))
+    }
+
     pub(super) fn start(&self) {
         for (_, informer) in self.sources.iter() {
             informer.start();

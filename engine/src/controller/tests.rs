@@ -121,7 +121,7 @@ async fn a_conflict_is_waited_out_and_neither_counts_as_a_failure_nor_grows_a_ba
     assert_eq!(moody.calls("is behind"), calls + 1, "at once");
     assert!(moody.seen.lock().unwrap().iter().all(|(_, attempt, _)| *attempt == 1), "no failure");
     let text = metrics.render().expect("text");
-    assert!(text.contains("result=\"requeue\"") && !text.contains("result=\"error\""), "{text}");
+    assert!(text.contains("result=\"error\"} 0\n") && !text.contains("result=\"requeue\"} 0\n"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

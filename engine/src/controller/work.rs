@@ -56,8 +56,9 @@ impl<T, R> Clone for Worker<T, R> {
 pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
     while let Some(taken) = worker.queue.take().await {
         let key = taken.key();
-        // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
+        let active = worker.metrics.taken(worker.controller, taken.queued_for());
         let context = Context::root();
+        // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
         let span = info_span!(
             "reconcile",
             controller = worker.controller,
@@ -76,6 +77,7 @@ pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
         let ended = timeout(worker.deadline, reconcile.instrument(span.clone())).await;
         let (verdict, result) = span.in_scope(|| worker.judge(ended));
         worker.metrics.reconciled(worker.controller, result, started.elapsed());
+        drop(active);
         taken.done(verdict);
         if let Verdict::Postponed(delay) = verdict {
             // The worker waits as well, so that an overloaded server is asked by each worker once a second, and not by each
@@ -104,6 +106,7 @@ impl<T, R> Worker<T, R> {
             }
             Err(_elapsed) => {
                 error!(deadline = ?self.deadline, "the reconciler did not finish in time");
+                self.metrics.timed_out(self.controller);
                 return (Verdict::Failed, "error");
             }
         };

@@ -1,7 +1,9 @@
 //! A small HTTP/1.1 server for probes and metrics: whole answers, computed at once.
 //!
-//! Whoever reaches its port can cost it no more than a bounded number of connections, each for a bounded time.
+//! Whoever reaches its port can cost it no more than a bounded number of connections, each for a bounded time; and those who
+//! hold all of them without asking anything keep nobody out, since the oldest makes room for the next.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +14,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::shutdown::Shutdown;
 
-/// Connections at a time; more wait unaccepted. A kubelet and a few Prometheus servers use one each.
+/// Connections at a time; one more ends the oldest. A kubelet and a few Prometheus servers use one each.
 const CONNECTIONS: usize = 64;
 
 /// How long a request's head may take, and a kept connection may idle. A kubelet gives a probe one second.
@@ -45,14 +47,20 @@ where
 {
     let handler = Arc::new(handler);
     let mut connections = JoinSet::new();
+    // The oldest first; some of them may have ended.
+    let mut ages: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         tokio::select! {
             () = shutdown.given() => break,
             // A connection that panicked or failed is that peer's loss.
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
-                    connections.spawn(converse(socket, handler.clone(), shutdown.clone()));
+                    ages.retain(|connection| !connection.is_finished());
+                    if ages.len() >= CONNECTIONS && let Some(oldest) = ages.pop_front() {
+                        oldest.abort();
+                    }
+                    ages.push_back(connections.spawn(converse(socket, handler.clone(), shutdown.clone())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");

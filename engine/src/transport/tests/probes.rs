@@ -74,16 +74,27 @@ async fn a_peer_that_does_not_finish_its_request_is_sent_away() {
 }
 
 #[tokio::test]
-async fn connections_are_limited_and_places_are_given_back() {
+async fn those_who_hold_every_connection_and_ask_nothing_keep_no_probe_out() {
     let (_server, address, _trigger) = start().await;
     let mut silent = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..80 {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
-    let mut late = tokio::spawn(async move { ask(address, &closing("/healthz")).await });
-    let short = Duration::from_millis(300);
-    assert!(tokio::time::timeout(short, &mut late).await.is_err(), "there is no place for it");
-    silent.pop();
-    let answer = tokio::time::timeout(SOON, late).await.expect("no place is given back").unwrap();
+    let answer = tokio::time::timeout(SOON, ask(address, &closing("/healthz"))).await.expect("no place is made");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The first ones made room, the last ones did not have to.
+    let first = tokio::time::timeout(SOON, silent[0].read(&mut [0])).await.expect("it is closed");
+    assert!(matches!(first, Ok(0) | Err(_)), "{first:?}");
+    let short = Duration::from_millis(100);
+    assert!(tokio::time::timeout(short, silent[79].read(&mut [0])).await.is_err(), "it may still ask");
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_body_and_a_head_that_is_too_long_is_refused() {
+    let (_server, address, _trigger) = start().await;
+    let answer = ask(address, &closing("/healthz").replacen("GET", "HEAD", 1)).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(8 * 1024));
+    let answer = ask(address, &long).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
