@@ -1,18 +1,26 @@
 //! Where the API server is and who we are to it.
 //!
 //! Kubeconfig files or a pod's service account enter, a [`Config`] leaves. This module opens no socket and parses no
-//! certificate: PEM stays bytes, and a token file stays a path, since its content changes while the process runs.
+//! certificate: PEM stays bytes, and a file stays a path, since its content changes while the process runs.
 
+mod credential;
 mod environment;
 mod error;
+mod impersonation;
 mod kubeconfig;
+mod proxy;
 mod secret;
 mod service_account;
+mod source;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub use self::credential::{Credential, Exec, ExecInteractive, ExecVersion};
 pub use self::error::Error;
+pub use self::impersonation::Impersonation;
+pub use self::proxy::{Login, Proxy, ProxyProtocol};
 pub use self::secret::Secret;
+pub use self::source::Source;
 
 use self::environment::Environment;
 
@@ -27,6 +35,10 @@ pub struct Config {
     pub tls: Tls,
     /// What each request carries to say who sends it.
     pub credential: Credential,
+    /// In whose name requests are sent, where that is not the sender's.
+    pub impersonation: Option<Impersonation>,
+    /// What every connection goes through.
+    pub proxy: Option<Proxy>,
     /// Whether responses are asked for uncompressed, which costs less time and more traffic.
     pub disable_compression: bool,
 }
@@ -35,7 +47,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
     /// Certificates (PEM, any number) that the server's must descend from; the system's where absent.
-    pub authority: Option<Vec<u8>>,
+    pub authority: Option<Source>,
     /// Accepts every server certificate, and so every impostor.
     pub insecure_skip_verify: bool,
     /// The name that the server's certificate must carry, where it is not the server's address.
@@ -48,21 +60,9 @@ pub struct Tls {
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The certificate and those that vouch for it (PEM).
-    pub certificate_chain: Vec<u8>,
+    pub certificate_chain: Source,
     /// The private key (PEM).
-    pub key: Secret,
-}
-
-/// What identifies the sender of a request, beside a client certificate.
-#[derive(Debug, Clone, Default)]
-pub enum Credential {
-    /// Nothing.
-    #[default]
-    None,
-    /// A bearer token that never changes.
-    Token(Secret),
-    /// A file with a bearer token, which is replaced from time to time.
-    TokenFile(PathBuf),
+    pub key: Source,
 }
 
 impl Config {

@@ -9,13 +9,15 @@
 //! trace -> retry -> observe -> deadline -> auth -> gzip -> address -> client
 //! ```
 //!
-//! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (reading a token, connecting,
+//! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (getting a token, connecting,
 //! waiting) is bounded by it. Everything above the seam [`Service`] takes any other such service as well: a simulator,
 //! or a layer that injects faults.
 
 mod address;
 mod auth;
 mod client;
+mod connector;
+mod credential;
 mod deadline;
 mod error;
 mod gzip;
@@ -125,7 +127,8 @@ fn stack(config: &Config, options: Options, limits: Limits) -> Result<Service, E
     let client = client::Client::new(config, limits)?;
     let address = address::Address::new(client, &config.server, options.user_agent.as_deref())?;
     let gzip = gzip::Gzip::new(address, !config.disable_compression);
-    let auth = auth::Auth::new(gzip, &config.credential)?;
+    let keeper = credential::Keeper::new(config)?;
+    let auth = auth::Auth::new(gzip, keeper, config.impersonation.as_ref())?;
     let deadline = deadline::Deadline::new(auth, limits.head, limits.whole);
     let observe = observe::Observe::new(deadline, options.observer.unwrap_or_else(ignore));
     let retry = retry::layer(observe);

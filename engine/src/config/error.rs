@@ -56,12 +56,14 @@ pub enum Error {
     },
 
     /// A file asks for something that this client cannot do.
-    #[error("{entry} uses {field}, which is not supported")]
+    #[error("{entry} uses {field}, which is not supported: {instead}")]
     Unsupported {
         /// Which cluster or user, in which file.
         entry: String,
         /// The field.
         field: &'static str,
+        /// What to do.
+        instead: &'static str,
     },
 
     /// An entry contradicts itself, lacks something, or holds what cannot be decoded.

@@ -3,7 +3,10 @@
 //! Several files count as one, in which the first wins for each name. A relative path means one beside the file that
 //! holds it. What cannot be done as the file says is an error that names the field, never a silent difference.
 
+mod cluster;
 mod document;
+mod exec;
+mod user;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::document::{Cluster, Context, Document, User};
 use super::environment::Environment;
-use super::{Config, Credential, Error, Identity, Secret, Tls};
+use super::{Config, Credential, Error, Secret, Source};
 
 /// What the files hold, merged.
 #[derive(Default)]
@@ -93,11 +96,11 @@ impl Kubeconfig {
 
         let server = cluster.server()?;
         let mut tls = cluster.tls(environment)?;
-        let mut credential = Credential::None;
+        let (mut credential, mut impersonation) = (Credential::None, None);
         if let Some(user) = user {
-            user.refuse_unsupported()?;
             tls.identity = user.identity(environment)?;
-            credential = user.credential();
+            credential = user.credential(&cluster, environment, tls.identity.is_some())?;
+            impersonation = user.impersonation()?;
             let identified = tls.identity.is_some() || !matches!(credential, Credential::None);
             if identified && server.scheme_str() == Some("http") {
                 return Err(invalid(
@@ -106,9 +109,15 @@ impl Kubeconfig {
                 ));
             }
         }
-        let default_namespace = namespace.unwrap_or_else(|| "default".to_owned());
-        let disable_compression = cluster.value.disable_compression;
-        Ok(Config { server, default_namespace, tls, credential, disable_compression })
+        Ok(Config {
+            server,
+            default_namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            tls,
+            credential,
+            impersonation,
+            proxy: cluster.proxy()?,
+            disable_compression: cluster.value.disable_compression,
+        })
     }
 }
 
@@ -130,104 +139,25 @@ fn invalid(entry: &str, problem: impl Into<String>) -> Error {
 }
 
 impl<T> Entry<T> {
-    fn unsupported(&self, used: bool, field: &'static str) -> Result<(), Error> {
-        if used { Err(Error::Unsupported { entry: self.title.clone(), field }) } else { Ok(()) }
-    }
-
-    /// The bytes of a field that stands in the file (`<field>-data`, which wins, as it does for kubectl) or in another.
-    fn bytes(
+    /// What a field holds that stands in the file (`<field>-data`, which wins, as it does for kubectl) or names another,
+    /// which must be there. Its content is read by those who use it, since it changes.
+    fn source(
         &self,
         field: &str,
         data: Option<&Secret>,
         path: Option<&str>,
         environment: &Environment,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Source>, Error> {
         if let Some(data) = data {
             // In block scalars base64 is wrapped.
             let joined: Vec<u8> = data.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
             let decoded = STANDARD.decode(joined);
-            return decoded.map(Some).map_err(|_| invalid(&self.title, format!("{field}-data is not base64")));
+            let decoded = decoded.map_err(|_| invalid(&self.title, format!("{field}-data is not base64")))?;
+            return Ok(Some(Source::Inline(decoded.into())));
         }
-        path.map(|path| environment.read(&self.folder.join(path))).transpose()
-    }
-}
-
-impl Entry<Cluster> {
-    fn server(&self) -> Result<http::Uri, Error> {
-        let Some(server) = &self.value.server else {
-            return Err(invalid(&self.title, "has no server"));
-        };
-        let uri: http::Uri = server.parse().map_err(|_| invalid(&self.title, "its server is no URL"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(invalid(&self.title, "its server must begin with https:// or http://"));
-        }
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(invalid(&self.title, "its server URL must not carry a user name or password"));
-        }
-        Ok(uri)
-    }
-
-    fn tls(&self, environment: &Environment) -> Result<Tls, Error> {
-        let cluster = &self.value;
-        self.unsupported(cluster.proxy_url.is_some(), "proxy-url")?;
-        let authority = self.bytes(
-            "certificate-authority",
-            cluster.certificate_authority_data.as_ref(),
-            cluster.certificate_authority.as_deref(),
-            environment,
-        )?;
-        if cluster.insecure_skip_tls_verify && authority.is_some() {
-            let problem = "certificate-authority and insecure-skip-tls-verify exclude each other";
-            return Err(invalid(&self.title, problem));
-        }
-        Ok(Tls {
-            authority,
-            insecure_skip_verify: cluster.insecure_skip_tls_verify,
-            server_name: cluster.tls_server_name.clone(),
-            identity: None,
-        })
-    }
-}
-
-impl Entry<User> {
-    fn refuse_unsupported(&self) -> Result<(), Error> {
-        let user = &self.value;
-        for (used, field) in [
-            (user.exec, "exec"),
-            (user.auth_provider, "auth-provider"),
-            (user.username.is_some(), "username"),
-            (user.password.is_some(), "password"),
-            (user.impersonates, "as (impersonation)"),
-        ] {
-            self.unsupported(used, field)?;
-        }
-        Ok(())
-    }
-
-    fn identity(&self, environment: &Environment) -> Result<Option<Identity>, Error> {
-        let user = &self.value;
-        let certificate_chain = self.bytes(
-            "client-certificate",
-            user.client_certificate_data.as_ref(),
-            user.client_certificate.as_deref(),
-            environment,
-        )?;
-        let key = self.bytes("client-key", user.client_key_data.as_ref(), user.client_key.as_deref(), environment)?;
-        match (certificate_chain, key) {
-            (None, None) => Ok(None),
-            (Some(certificate_chain), Some(key)) => Ok(Some(Identity { certificate_chain, key: key.into() })),
-            (Some(_), None) => Err(invalid(&self.title, "has a client-certificate but no client-key")),
-            (None, Some(_)) => Err(invalid(&self.title, "has a client-key but no client-certificate")),
-        }
-    }
-
-    /// A token file wins over a token, as it does for kubectl.
-    fn credential(&self) -> Credential {
-        match (&self.value.token_file, &self.value.token) {
-            (Some(path), _) => Credential::TokenFile(self.folder.join(path)),
-            (None, Some(token)) => Credential::Token(token.clone()),
-            (None, None) => Credential::None,
-        }
+        let Some(path) = path.map(|path| self.folder.join(path)) else { return Ok(None) };
+        environment.read(&path)?;
+        Ok(Some(Source::File(path)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A token or a private key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<[u8]>);
 
 impl Secret {

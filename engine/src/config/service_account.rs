@@ -3,11 +3,11 @@
 use std::io;
 
 use super::environment::Environment;
-use super::{Config, Credential, Error, Tls};
+use super::{Config, Credential, Error, Source, Tls};
 
 /// See [`Config::in_cluster`].
 ///
-/// The token is not read but checked to be there: its content changes, and is read by those who send it.
+/// Token and authority are not read but checked to be there: their content changes, and is read by those who use it.
 pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
     let variable = |variable| {
         let value = environment.variable(variable).ok_or(Error::NotInCluster { variable })?;
@@ -23,6 +23,7 @@ pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
 
     let file = |name| environment.service_account.join(name);
     environment.read(&file("token"))?;
+    environment.read(&file("ca.crt"))?;
     let namespace = match environment.read(&file("namespace")) {
         Ok(text) => String::from_utf8_lossy(&text).trim().to_owned(),
         Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
@@ -31,8 +32,10 @@ pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
     Ok(Config {
         server,
         default_namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
-        tls: Tls { authority: Some(environment.read(&file("ca.crt"))?), ..Tls::default() },
-        credential: Credential::TokenFile(file("token")),
+        tls: Tls { authority: Some(Source::File(file("ca.crt"))), ..Tls::default() },
+        credential: Credential::Token(Source::File(file("token"))),
+        impersonation: None,
+        proxy: None,
         disable_compression: false,
     })
 }
@@ -54,8 +57,8 @@ mod tests {
         let config = pod("10.96.0.1", &files).unwrap();
         assert_eq!(config.server, "https://10.96.0.1:6443/");
         assert_eq!(config.default_namespace, "shop");
-        assert_eq!(config.tls.authority.as_deref(), Some(&b"pem"[..]));
-        assert!(matches!(config.credential, Credential::TokenFile(path) if path.ends_with("sa/token")));
+        assert!(matches!(config.tls.authority, Some(Source::File(path)) if path.ends_with("sa/ca.crt")));
+        assert!(matches!(config.credential, Credential::Token(Source::File(path)) if path.ends_with("sa/token")));
     }
 
     #[test]

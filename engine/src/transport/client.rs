@@ -1,22 +1,20 @@
-//! Where requests meet sockets: HTTP/2 where the server speaks it, HTTP/1.1 where not, over TLS or plain.
+//! Where requests meet connections: HTTP/2 where the server speaks it, HTTP/1.1 where not.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::Uri;
 use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::connector::{Connector, Route};
 use super::deadline::is_watch;
-use super::error::Cause;
-use super::{Error, Limits, Request, Response, tls};
+use super::tls::{Settings, setting};
+use super::{Error, Limits, Request, Response};
 use crate::config::Config;
 
 /// What one HTTP/2 stream may send before it is read: 2 MiB keep a gigabit line full over 16 ms, so that a list of many
@@ -35,13 +33,31 @@ const IDLE_CONNECTIONS: usize = 32;
 /// and a connection that is full makes the next request wait for a watch to end.
 const WATCHES: usize = 50;
 
+/// Connections over HTTP/2 for all but watches, taken in turn. Behind a load balancer each may end at another API server, so
+/// that one that hangs holds up half of the requests, and a repeated one comes to the other; more would only cost more.
+const CONNECTIONS: usize = 2;
+
 /// The innermost layer. Watches have connections of their own, so that they never take the place of a write.
 #[derive(Clone)]
 pub(super) struct Client {
-    others: Pool,
-    watches: Arc<Mutex<Vec<Watches>>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    route: Route,
     limits: Limits,
+    /// Those made with the newest settings. When there are newer ones, these take no more requests, and their connections
+    /// end with the last response that is under way: for a watch, when the server ends it.
+    pools: Mutex<Option<Arc<Pools>>>,
+}
+
+/// Connections that were made with the same settings.
+struct Pools {
+    generation: u64,
     connector: Connector,
+    others: [Pool; CONNECTIONS],
+    turn: AtomicUsize,
+    watches: Mutex<Vec<Watches>>,
 }
 
 /// Keeps one connection to a server that speaks HTTP/2.
@@ -54,27 +70,47 @@ struct Watches {
     open: Arc<()>,
 }
 
-/// Opens a connection, TLS included, within a time.
-#[derive(Clone)]
-struct Connector {
-    inner: HttpsConnector<HttpConnector>,
-    limit: Duration,
-}
-
 impl Client {
     pub(super) fn new(config: &Config, limits: Limits) -> Result<Self, Error> {
-        let connector = Connector { inner: https(config, limits)?, limit: limits.connect };
-        Ok(Self { others: pool(&connector, limits), watches: Arc::default(), limits, connector })
+        let shared = Shared { route: Route::new(config, limits)?, limits, pools: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+}
+
+impl Shared {
+    /// Connections made with these settings, or with newer ones.
+    fn pools(&self, settings: &Settings) -> Arc<Pools> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pools) = pools.as_ref().filter(|pools| pools.generation >= settings.generation) {
+            return pools.clone();
+        }
+        let connector = self.route.connector(&settings.client);
+        let fresh = Arc::new(Pools {
+            generation: settings.generation,
+            others: std::array::from_fn(|_| pool(&connector, self.limits)),
+            turn: AtomicUsize::new(0),
+            watches: Mutex::default(),
+            connector,
+        });
+        *pools = Some(fresh.clone());
+        fresh
+    }
+}
+
+impl Pools {
+    fn for_request(&self) -> Pool {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.others[turn % CONNECTIONS].clone()
     }
 
     /// A connection with room for one more watch, and what to hold while it is open.
-    fn for_watch(&self) -> (Pool, Arc<()>) {
+    fn for_watch(&self, limits: Limits) -> (Pool, Arc<()>) {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         // This one's own count is 1.
         if let Some(free) = watches.iter().find(|watches| Arc::strong_count(&watches.open) <= WATCHES) {
             return (free.pool.clone(), free.open.clone());
         }
-        let fresh = Watches { pool: pool(&self.connector, self.limits), open: Arc::default() };
+        let fresh = Watches { pool: pool(&self.connector, limits), open: Arc::default() };
         let free = (fresh.pool.clone(), fresh.open.clone());
         watches.push(fresh);
         free
@@ -124,7 +160,16 @@ impl tower::Service<Request> for Client {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (pool, open) = if is_watch(&request) { self.for_watch() } else { (self.others.clone(), Arc::default()) };
+        let Some(settings) = request.extensions().get::<Arc<Settings>>() else {
+            let error = setting("connection")("nobody said how it is to be secured");
+            return Box::pin(std::future::ready(Err(error)));
+        };
+        let pools = self.shared.pools(settings);
+        let (pool, open) = if is_watch(&request) {
+            pools.for_watch(self.shared.limits)
+        } else {
+            (pools.for_request(), Arc::default())
+        };
         let mut request = request.map(Full::new);
         let unanswered = Unanswered(Some(capture_connection(&mut request)));
         Box::pin(async move {
@@ -141,47 +186,4 @@ impl tower::Service<Request> for Client {
             Ok(response.map(|body| body.map_err(cut).boxed_unsync()))
         })
     }
-}
-
-impl tower::Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = Cause;
-    type Future = BoxFuture<'static, Result<Self::Response, Cause>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cause>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, server: Uri) -> Self::Future {
-        let limit = self.limit;
-        let connection = self.inner.call(server);
-        Box::pin(async move {
-            let late = |_| format!("no connection within {limit:?}");
-            tokio::time::timeout(limit, connection).await.map_err(late)?
-        })
-    }
-}
-
-fn https(config: &Config, limits: Limits) -> Result<HttpsConnector<HttpConnector>, Error> {
-    let mut tcp = HttpConnector::new();
-    // Which schemes there are is decided one level up.
-    tcp.enforce_http(false);
-    // Requests are small and wait for nobody.
-    tcp.set_nodelay(true);
-    // Shared by the addresses of a name, so that one silent address leaves time for the next.
-    tcp.set_connect_timeout(Some(limits.connect));
-    // HTTP/1.1 has no pings: there the kernel asks, at the same pace.
-    tcp.set_keepalive(Some(limits.ping));
-    tcp.set_keepalive_interval(Some(limits.pong));
-    tcp.set_keepalive_retries(Some(1));
-    // Keepalive asks only on a line where nothing is under way; this is for what was sent and is never acknowledged.
-    #[cfg(target_os = "linux")]
-    tcp.set_tcp_user_timeout(Some(limits.ping + limits.pong));
-
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls::settings(config)?).https_or_http();
-    let builder = match tls::server_name(&config.tls)? {
-        Some(name) => builder.with_server_name_resolver(FixedServerNameResolver::new(name)),
-        None => builder,
-    };
-    Ok(builder.enable_all_versions().wrap_connector(tcp))
 }

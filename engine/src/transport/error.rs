@@ -1,7 +1,5 @@
 //! Why there is no response, or no more of it.
 
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the library underneath said; its type is nobody's business.
@@ -24,15 +22,9 @@ pub enum Error {
         source: Cause,
     },
 
-    /// The token that the request should carry cannot be read. Nothing was sent.
-    #[error("cannot read a token from {}", path.display())]
-    Token {
-        /// The token's file.
-        path: PathBuf,
-        /// What the operating system says.
-        #[source]
-        source: io::Error,
-    },
+    /// What the request should carry to say who sends it can't be had: a file can't be read, a command fails. Nothing was sent.
+    #[error("cannot get the credential")]
+    Credential(#[source] Cause),
 
     /// No connection: refused, unreachable, not found, or not trusted. Nothing was sent.
     #[error("cannot connect to the API server")]
@@ -86,6 +78,6 @@ impl Error {
 
     /// Returns true if the server cannot have seen the request, so that it may be repeated whatever it was.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::Token { .. } | Self::Connect(_) | Self::Fenced { sent: false })
+        matches!(self, Self::Setting { .. } | Self::Credential(_) | Self::Connect(_) | Self::Fenced { sent: false })
     }
 }

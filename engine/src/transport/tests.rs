@@ -2,6 +2,8 @@
 
 mod certificates;
 mod probes;
+mod proxied;
+mod rotation;
 mod secured;
 mod server;
 
@@ -15,7 +17,7 @@ use tower::Service as _;
 
 use self::server::{plain, read_request, scripted, text, write};
 use super::*;
-use crate::config::{Credential, Tls};
+use crate::config::{Credential, Source, Tls};
 
 /// Far more than anything here takes, far less than a person's patience.
 const SOON: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ fn config(server: &str) -> Config {
         default_namespace: "default".to_owned(),
         tls: Tls::default(),
         credential: Credential::None,
+        impersonation: None,
+        proxy: None,
         disable_compression: false,
     }
 }
@@ -222,7 +226,7 @@ fn what_cannot_be_used_is_named_before_anything_is_sent() {
     };
     let text = told(|config| {
         config.tls.insecure_skip_verify = false;
-        config.tls.authority = Some(b"no PEM".to_vec());
+        config.tls.authority = Some(Source::Inline(b"no PEM".to_vec().into()));
     });
     assert_eq!(text, "cannot use the certificate authority of this configuration: it holds no certificate");
     let text = told(|config| config.tls.server_name = Some("not a name".to_owned()));
@@ -230,8 +234,8 @@ fn what_cannot_be_used_is_named_before_anything_is_sent() {
     let text = told(|config| config.server = "/only/a/path".parse().unwrap());
     assert!(text.contains("server"), "{text}");
     let text = told(|config| {
-        let certificate_chain = certificates::self_signed("me", false).certificate.into();
-        let key = b"hunter2".to_vec().into();
+        let certificate_chain = Source::Inline(certificates::self_signed("me", false).certificate.into());
+        let key = Source::Inline(b"hunter2".to_vec().into());
         config.tls.identity = Some(crate::config::Identity { certificate_chain, key });
     });
     assert!(text.contains("client key") && !text.contains("hunter2"), "{text}");

@@ -3,6 +3,8 @@
 //! Empty text counts as absent, as it does for kubectl, which writes it. Fields that are not listed are ignored; those
 //! that change what is sent and are not supported are listed so that their presence is known. Nothing here is `Debug`.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -44,6 +46,15 @@ pub(super) struct Cluster {
     pub(super) tls_server_name: Option<String>,
     #[serde(deserialize_with = "text")]
     pub(super) proxy_url: Option<String>,
+    pub(super) extensions: Option<Vec<Extension>>,
+}
+
+/// Something that a cluster's entry carries for others.
+#[derive(Deserialize)]
+pub(super) struct Extension {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) extension: serde_json::Value,
 }
 
 /// An identity.
@@ -66,12 +77,42 @@ pub(super) struct User {
     pub(super) username: Option<String>,
     #[serde(deserialize_with = "secret")]
     pub(super) password: Option<Secret>,
-    #[serde(deserialize_with = "present")]
-    pub(super) exec: bool,
+    pub(super) exec: Option<Exec>,
     #[serde(deserialize_with = "present")]
     pub(super) auth_provider: bool,
-    #[serde(rename = "as", deserialize_with = "present")]
-    pub(super) impersonates: bool,
+    #[serde(rename = "as", deserialize_with = "text")]
+    pub(super) impersonated: Option<String>,
+    #[serde(rename = "as-uid", deserialize_with = "text")]
+    pub(super) impersonated_uid: Option<String>,
+    #[serde(rename = "as-groups")]
+    pub(super) impersonated_groups: Option<Vec<String>>,
+    #[serde(rename = "as-user-extra")]
+    pub(super) impersonated_extra: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// A command that tells a credential.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Exec {
+    #[serde(deserialize_with = "text")]
+    pub(super) api_version: Option<String>,
+    #[serde(deserialize_with = "text")]
+    pub(super) command: Option<String>,
+    pub(super) args: Option<Vec<String>>,
+    pub(super) env: Option<Vec<Variable>>,
+    #[serde(deserialize_with = "text")]
+    pub(super) install_hint: Option<String>,
+    pub(super) provide_cluster_info: bool,
+    #[serde(deserialize_with = "text")]
+    pub(super) interactive_mode: Option<String>,
+}
+
+/// A variable of a command's environment.
+#[derive(Deserialize)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) value: Option<Secret>,
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::environment::tests::of;
+use crate::config::{ExecInteractive, ExecVersion};
 
 const FILE: &str = "/home/me/.kube/config";
 
@@ -64,6 +65,16 @@ fn one(cluster: &str, user: &str) -> Result<Config, Error> {
     )
 }
 
+fn inline(source: Option<&Source>) -> &[u8] {
+    let Some(Source::Inline(bytes)) = source else { panic!("{source:?}") };
+    bytes.expose()
+}
+
+fn file(source: Option<&Source>) -> &Path {
+    let Some(Source::File(path)) = source else { panic!("{source:?}") };
+    path
+}
+
 fn message(cluster: &str, user: &str) -> String {
     one(cluster, user).unwrap_err().to_string()
 }
@@ -73,10 +84,10 @@ fn the_current_context_is_read() {
     let config = with(REAL, None).unwrap();
     assert_eq!(config.server, "https://127.0.0.1:6443/");
     assert_eq!(config.default_namespace, "shop");
-    assert_eq!(config.tls.authority.as_deref(), Some(&b"certificate"[..]));
+    assert_eq!(inline(config.tls.authority.as_ref()), b"certificate");
     let identity = config.tls.identity.unwrap();
-    assert_eq!(identity.certificate_chain, b"cert");
-    assert_eq!(identity.key.expose(), b"key");
+    assert_eq!(inline(Some(&identity.certificate_chain)), b"cert");
+    assert_eq!(inline(Some(&identity.key)), b"key");
     assert!(matches!(config.credential, Credential::None));
 }
 
@@ -85,13 +96,13 @@ fn another_context_can_be_asked_for_and_paths_start_at_the_file() {
     let config = with(REAL, Some("robot")).unwrap();
     assert_eq!(config.server.path(), "/k8s/clusters/c-1");
     assert_eq!(config.default_namespace, "default");
-    assert_eq!(config.tls.authority.as_deref(), Some(&b"authority"[..]));
+    assert_eq!(file(config.tls.authority.as_ref()), Path::new("/home/me/.kube/ca.crt"));
     assert_eq!(config.tls.server_name.as_deref(), Some("kubernetes.default"));
-    let Credential::TokenFile(path) = config.credential else { panic!("the file wins") };
-    assert_eq!(path, Path::new("/home/me/.kube/secrets/token"));
+    let Credential::Token(token) = config.credential else { panic!("the file wins") };
+    assert_eq!(file(Some(&token)), Path::new("/home/me/.kube/secrets/token"));
 
     let absolute = one("server: 'https://a', certificate-authority: /etc/ca.crt", "").unwrap();
-    assert_eq!(absolute.tls.authority.as_deref(), Some(&b"absolute"[..]));
+    assert_eq!(file(absolute.tls.authority.as_ref()), Path::new("/etc/ca.crt"));
 }
 
 #[test]
@@ -103,20 +114,90 @@ fn a_config_shows_no_secret() {
 }
 
 #[test]
-fn every_unsupported_field_is_named() {
-    let server = "server: 'https://a'";
-    for (user, field) in [
-        ("exec: {command: aws}", "exec"),
-        ("auth-provider: {name: gcp}", "auth-provider"),
-        ("username: me, password: hunter2", "username"),
-        ("as: somebody", "as"),
+fn what_is_not_supported_is_named_with_what_to_do_instead() {
+    let text = message("server: 'https://a'", "auth-provider: {name: gcp}");
+    assert!(text.contains("user \"u\" in /home/me/.kube/config uses auth-provider"), "{text}");
+    assert!(text.contains("use exec"), "{text}");
+}
+
+#[test]
+fn a_cluster_may_be_behind_a_proxy_and_want_no_compression() {
+    let config = one("server: 'https://a', proxy-url: 'http://p:3128', disable-compression: true", "").unwrap();
+    let proxy = config.proxy.unwrap();
+    assert_eq!((proxy.protocol, &*proxy.host, proxy.port), (crate::config::ProxyProtocol::Http, "p", 3128));
+    assert!(config.disable_compression);
+    let text = message("server: 'https://a', proxy-url: 'ftp://hunter2'", "");
+    assert!(text.starts_with("cluster \"c\"") && text.contains("proxy-url") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_name_and_a_password_are_a_credential() {
+    let config = one("server: 'https://a'", "username: me, password: hunter2").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let Credential::Basic(login) = config.credential else { panic!("{:?}", config.credential) };
+    assert_eq!((&*login.username, login.password.expose()), ("me", &b"hunter2"[..]));
+}
+
+#[test]
+fn another_identity_can_be_taken_on() {
+    let user = "as: jane, as-uid: u-1, as-groups: [dev, ops], as-user-extra: {Scopes/a b: [x, y]}";
+    let impersonation = one("server: 'https://a'", user).unwrap().impersonation.unwrap();
+    assert_eq!((&*impersonation.user, impersonation.uid.as_deref()), ("jane", Some("u-1")));
+    assert_eq!(impersonation.groups, ["dev", "ops"]);
+    assert_eq!(impersonation.extra, [("Scopes/a b".to_owned(), vec!["x".to_owned(), "y".to_owned()])]);
+    assert!(message("server: 'https://a'", "as-groups: [dev]").contains("without as"));
+}
+
+#[test]
+fn a_command_can_tell_the_credential() {
+    let cluster = "server: 'https://a', certificate-authority: ca.crt, tls-server-name: n, extensions: \
+                   [{name: other, extension: 1}, {name: client.authentication.k8s.io/exec, extension: {audience: z}}]";
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: bin/login, args: [token, hunter2], \
+                env: [{name: KEY, value: hunter2}], installHint: get it, provideClusterInfo: true, \
+                interactiveMode: Never}";
+    let config = one(cluster, exec).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+    let Credential::Exec(exec) = config.credential else { panic!("{:?}", config.credential) };
+    assert_eq!(exec.version, ExecVersion::V1);
+    assert_eq!(exec.command, Path::new("/home/me/.kube/bin/login"));
+    assert_eq!(exec.args, ["token", "hunter2"]);
+    assert_eq!((&*exec.env[0].0, exec.env[0].1.expose()), ("KEY", &b"hunter2"[..]));
+    assert_eq!((exec.install_hint.as_deref(), exec.interactive), (Some("get it"), ExecInteractive::Never));
+    let info = serde_json::json!({
+        "server": "https://a", "tls-server-name": "n", "config": {"audience": "z"},
+        "certificate-authority-data": "YXV0aG9yaXR5",
+    });
+    assert_eq!(exec.cluster, Some(info));
+
+    let older = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: login}";
+    let Credential::Exec(exec) = one(cluster, older).unwrap().credential else { panic!("it is a command") };
+    assert_eq!((exec.version, exec.interactive), (ExecVersion::V1Beta1, ExecInteractive::IfAvailable));
+    assert_eq!(exec.command, Path::new("login"), "to be found in $PATH");
+    assert!(exec.cluster.is_none() && exec.args.is_empty() && exec.env.is_empty());
+}
+
+#[test]
+fn what_stands_in_the_file_wins_over_a_command() {
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: login}";
+    let credential = |user: &str| one("server: 'https://a'", &format!("{user}, {exec}")).unwrap().credential;
+    assert!(matches!(credential("token: t"), Credential::Token(_)));
+    assert!(matches!(credential("username: me"), Credential::Basic(_)));
+    assert!(matches!(credential("client-certificate-data: YQ==, client-key-data: YQ=="), Credential::None));
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_told() {
+    for (exec, problem) in [
+        ("command: login", "no apiVersion"),
+        ("apiVersion: client.authentication.k8s.io/v1alpha1, command: login", "/v1alpha1\"; client"),
+        ("apiVersion: client.authentication.k8s.io/v1beta1", "no command"),
+        ("apiVersion: client.authentication.k8s.io/v1, command: login", "no interactiveMode"),
+        ("apiVersion: client.authentication.k8s.io/v1, command: login, interactiveMode: Maybe", "\"Maybe\""),
+        ("apiVersion: client.authentication.k8s.io/v1beta1, command: login, env: [{name: '', value: x}]", "env"),
     ] {
-        let text = message(server, user);
-        assert!(text.contains(&format!("uses {field}")), "{text}");
-        assert!(text.contains("user \"u\" in /home/me/.kube/config"), "{text}");
+        let text = message("server: 'https://a'", &format!("exec: {{{exec}}}"));
+        assert!(text.starts_with("user \"u\"") && text.contains(problem), "{text}");
     }
-    let text = message("server: 'https://a', proxy-url: 'http://p'", "");
-    assert!(text.contains("cluster \"c\"") && text.contains("proxy-url"), "{text}");
 }
 
 #[test]
@@ -140,6 +221,8 @@ fn what_contradicts_itself_or_lacks_its_half_is_refused() {
         ("server: 'https://me:pw@a'", "", "must not carry"),
         ("", "", "has no server"),
         ("server: 'http://a'", "token: t", "unencrypted"),
+        (server, "token: t, username: u", "only one is allowed"),
+        (server, "username: 'a:b'", "colon"),
     ] {
         let text = message(cluster, user);
         assert!(text.contains(problem), "{text}");

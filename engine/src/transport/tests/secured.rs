@@ -21,7 +21,7 @@ use crate::config::Identity;
 /// A configuration for `address` that believes in `authority` (PEM).
 fn trusting(address: SocketAddr, authority: &str) -> Config {
     let mut config = config(&format!("https://{address}"));
-    config.tls.authority = Some(authority.as_bytes().to_vec());
+    config.tls.authority = Some(Source::Inline(authority.as_bytes().to_vec().into()));
     config
 }
 
@@ -105,7 +105,8 @@ async fn a_client_certificate_is_shown_where_there_is_one() {
     assert!(asked(&config).await.is_err(), "the server insists on one");
 
     let me = clients.certify("me");
-    let identity = Identity { certificate_chain: me.certificate.into(), key: me.key.into() };
+    let identity =
+        Identity { certificate_chain: Source::Inline(me.certificate.into()), key: Source::Inline(me.key.into()) };
     config.tls.identity = Some(identity);
     assert_eq!(asked(&config).await.unwrap(), "HTTP/2.0 known");
 }
