@@ -1,10 +1,11 @@
 //! Repeats a request that was provably not executed, or that may be executed twice.
 //!
-//! - A GET whose connection was lost before the response: reading twice is harmless.
+//! - A GET whose connection was lost before the response: reading twice is harmless. So is a write whose sender says that it
+//!   is [`Repeatable`], unless it is a POST: whatever is said of it, a POST makes a new thing each time.
 //! - Any request that the server refuses with 429 or 503 *and* `Retry-After`: the API server sends these two together
 //!   where it did not begin with a request.
 //!
-//! Nothing else. A write whose connection was lost may have been executed, and only its sender can find out. No
+//! Nothing else. Any other write whose connection was lost may have been executed, and only its sender can find out. No
 //! connection at all is not repeated either, although nothing was sent: the reflector and the queue that wait for the
 //! answer have backoffs of their own and want to know, and a retry here would multiply theirs. A deadline that passed
 //! has used up the caller's patience.
@@ -17,7 +18,7 @@ use http::{Method, StatusCode};
 use tokio::time::Sleep;
 use tower::retry::budget::{Budget as _, TpsBudget};
 
-use super::{Error, Request, Response};
+use super::{Error, Repeatable, Request, Response};
 use crate::backoff::{Schedule, jittered};
 
 /// Attempts after the first. Three, with the waits below, ride out the restart of one API server of several; more would
@@ -58,7 +59,7 @@ impl tower::retry::Policy<Request, Response, Error> for Policy {
     type Future = Sleep;
 
     fn retry(&mut self, request: &mut Request, result: &mut Result<Response, Error>) -> Option<Sleep> {
-        let Some(asked) = repeatable(request.method(), result) else {
+        let Some(asked) = repeatable(request, result) else {
             self.budget.deposit();
             return None;
         };
@@ -77,9 +78,9 @@ impl tower::retry::Policy<Request, Response, Error> for Policy {
 }
 
 /// The wait that the server asks for, if the request may be repeated.
-fn repeatable(method: &Method, result: &Result<Response, Error>) -> Option<Duration> {
+fn repeatable(request: &Request, result: &Result<Response, Error>) -> Option<Duration> {
     match result {
-        Err(Error::Lost(_)) if matches!(*method, Method::GET | Method::HEAD) => Some(Duration::ZERO),
+        Err(Error::Lost(_)) if is_harmless_twice(request) => Some(Duration::ZERO),
         Ok(response) => match response.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 // The API server writes seconds, never a date.
@@ -89,6 +90,14 @@ fn repeatable(method: &Method, result: &Result<Response, Error>) -> Option<Durat
             _ => None,
         },
         Err(_) => None,
+    }
+}
+
+fn is_harmless_twice(request: &Request) -> bool {
+    match (request.method(), request.extensions().get()) {
+        (&Method::POST, _) | (_, Some(Repeatable::No)) => false,
+        (_, Some(Repeatable::Yes)) => true,
+        (method, None) => matches!(*method, Method::GET | Method::HEAD),
     }
 }
 
@@ -139,8 +148,15 @@ mod tests {
     }
 
     async fn attempts(method: Method, fate: Fate, times: u32) -> u32 {
+        attempts_of(method, None, fate, times).await
+    }
+
+    async fn attempts_of(method: Method, said: Option<Repeatable>, fate: Fate, times: u32) -> u32 {
         let (service, attempts) = failing(fate, times);
-        let request = http::Request::builder().method(method).body(Bytes::new()).unwrap();
+        let mut request = http::Request::builder().method(method).body(Bytes::new()).unwrap();
+        if let Some(said) = said {
+            request.extensions_mut().insert(said);
+        }
         let _ = layer(service).call(request).await;
         attempts.load(Ordering::SeqCst)
     }
@@ -151,6 +167,22 @@ mod tests {
         for write in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             assert_eq!(attempts(write.clone(), Lost, 1).await, 1, "{write}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_harmless_twice_is_repeated_and_a_post_never_is() {
+        for write in [Method::PUT, Method::PATCH, Method::DELETE] {
+            assert_eq!(attempts_of(write.clone(), Some(Repeatable::Yes), Lost, 1).await, 2, "{write}");
+            assert_eq!(attempts_of(write.clone(), Some(Repeatable::No), Lost, 1).await, 1, "{write}");
+            assert_eq!(attempts_of(write, Some(Repeatable::Yes), Late, 1).await, 1);
+        }
+        for said in [Some(Repeatable::Yes), Some(Repeatable::No), None] {
+            assert_eq!(attempts_of(Method::POST, said, Lost, 1).await, 1, "{said:?}");
+            // An overloaded server, or one that is starting: refused, but perhaps by a proxy that had passed it on.
+            assert_eq!(attempts_of(Method::POST, said, Answer(503, None), 1).await, 1, "{said:?}");
+            assert_eq!(attempts_of(Method::POST, said, Answer(504, Some("1")), 1).await, 1, "{said:?}");
+        }
+        assert_eq!(attempts_of(Method::GET, Some(Repeatable::No), Lost, 1).await, 1);
     }
 
     #[tokio::test(start_paused = true)]
