@@ -31,3 +31,6 @@ pub mod queue; // pure, with a thin async shell
 pub mod metrics;
 pub mod events;
 pub mod controller;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;

@@ -6,7 +6,7 @@
 //! A request passes these layers, each a [`tower::Service`] in a file of its own, from the outside in:
 //!
 //! ```text
-//! trace -> retry -> observe -> deadline -> auth -> gzip -> address -> client
+//! trace -> retry -> pace -> observe -> deadline -> auth -> gzip -> address -> client
 //! ```
 //!
 //! `trace` sees a request once, `observe` each attempt. What is inside `deadline` (getting a token, connecting,
@@ -22,6 +22,7 @@ mod deadline;
 mod error;
 mod gzip;
 mod observe;
+mod pace;
 mod pem;
 mod repeatable;
 mod retry;
@@ -37,6 +38,7 @@ use bytes::Bytes;
 
 pub use self::error::Error;
 pub use self::observe::Observer;
+pub use self::pace::{Urgent, urgent};
 pub use self::repeatable::Repeatable;
 pub use self::serve::serve;
 
@@ -131,12 +133,32 @@ fn stack(config: &Config, options: Options, limits: Limits) -> Result<Service, E
     let auth = auth::Auth::new(gzip, keeper, config.impersonation.as_ref())?;
     let deadline = deadline::Deadline::new(auth, limits.head, limits.whole);
     let observe = observe::Observe::new(deadline, options.observer.unwrap_or_else(ignore));
-    let retry = retry::layer(observe);
+    let retry = retry::layer(pace::Paced::new(observe));
     Ok(Service::new(trace::Trace::new(retry)))
 }
 
 fn ignore() -> Observer {
     Arc::new(|_, _, _| ())
+}
+
+/// Why these bytes hold no certificates, and why no key, unless they do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_pem(text: &[u8]) -> (Option<String>, Option<String>) {
+    let (certificates, key) = (pem::certificates(text).err(), pem::private_key(text).err());
+    (certificates.map(|error| error.to_string()), key.map(|error| error.to_string()))
+}
+
+/// What these pieces of gzip decompress to; `None` if they are damaged, cut off, or longer than `longest`.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn gunzip(pieces: impl Iterator<Item = Bytes>, longest: u64) -> Option<Vec<u8>> {
+    let (mut members, mut found) = (gzip::Members::new(longest), Vec::new());
+    for piece in pieces {
+        members.push(piece);
+        while let Some(piece) = members.next_piece().ok()? {
+            found.extend_from_slice(&piece);
+        }
+    }
+    members.is_between().then_some(found)
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ async fn a_post_whose_answer_is_lost_makes_one_object_and_not_two() {
     for round in 1..=5 {
         let post = request("POST", path, "application/json", &body, None);
         let result = lose_the_answer(&proxy, &service, post, || space.state().len() == round).await;
-        let error = result.err().expect("nobody knows what became of it");
+        let error = result.expect_err("nobody knows what became of it");
         assert!(error.is_lost() && !error.is_unsent(), "{error:?}");
         // Long enough for every repetition that there might be.
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -71,9 +71,9 @@ async fn a_write_with_a_precondition_whose_answer_is_lost_is_sent_again_and_not_
     let path = "/api/v1/namespaces/patch-twice/configmaps/app";
     let (_, version, _) = space.state().remove("app").expect("it is there");
     let body = json!({"metadata": {"resourceVersion": version}, "data": {"value": "2"}});
-    let patch = request("PATCH", path, "application/merge-patch+json", &body, Some(Repeatable::Yes));
+    let merge = request("PATCH", path, "application/merge-patch+json", &body, Some(Repeatable::Yes));
     let executed = || space.state()["app"].2 == "2";
-    let answer = lose_the_answer(&proxy, &service, patch, executed).await.expect("the second answer");
+    let answer = lose_the_answer(&proxy, &service, merge, executed).await.expect("the second answer");
     assert_eq!(answer.status(), 409, "the first was executed, so the second was not");
     assert_eq!(space.state()["app"].2, "2");
 }

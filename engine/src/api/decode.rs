@@ -133,7 +133,7 @@ pub enum Event<T> {
 }
 
 impl<T: Object> Event<T> {
-    pub(super) fn decode(document: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn decode(document: &[u8]) -> Result<Self, Error> {
         #[derive(Deserialize)]
         struct Raw<'a> {
             #[serde(rename = "type", borrow)]

@@ -1,0 +1,4 @@
+//! Any bytes enter `engine::fuzzing::kubeconfig`; nothing leaves, unless a promise is broken.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| engine::fuzzing::kubeconfig(data));
