@@ -227,5 +227,27 @@ async fn a_server_that_answers_pings_and_no_requests_is_left() {
     let limits = Limits { head: Duration::from_millis(300), ..Limits::default() };
     let service = stack(&trusting(address, &authority.pem()), Options::default(), limits).unwrap();
     assert!(get(&mut service.clone(), "/x").await.unwrap_err().is_timeout());
-    get(&mut service.clone(), "/x").await.expect("the next connection answers");
+    // More than there are connections that take turns.
+    for _ in 0..6 {
+        get(&mut service.clone(), "/x").await.expect("the next connection answers");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_holds_up_half_of_the_requests_and_no_more() {
+    let authority = Authority::new("us");
+    let address = http2_server(&authority, 100, |connection, _| async move {
+        if connection == 0 {
+            std::future::pending::<()>().await;
+        }
+        text("ok").map(BodyExt::boxed_unsync)
+    })
+    .await;
+    let service = connect(&trusting(address, &authority.pem())).unwrap();
+    let requests = (0..8).map(|_| {
+        let mut service = service.clone();
+        async move { timeout(SOON / 5, service.call(request("PATCH", "/x"))).await.is_ok() }
+    });
+    let answered = futures_util::future::join_all(requests).await.into_iter().filter(|answered| *answered).count();
+    assert_eq!(answered, 4);
 }
