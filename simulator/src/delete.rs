@@ -30,7 +30,9 @@ pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
         if call.resource.nature == Nature::Definition && !is_dry_run {
             state.catalog.forget(&old);
         }
-        let gone = if is_dry_run { new } else { Value::clone(&state.history.remove(&place, new)) };
+        // What goes is told as it was.
+        let last = Value::clone(&old);
+        let gone = if is_dry_run { last } else { Value::clone(&state.history.remove(&place, last)) };
         return Ok(if call.resource.nature == Nature::Service { gone } else { success(call, &gone) });
     }
     if !object::is_terminating(&old) {

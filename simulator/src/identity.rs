@@ -5,8 +5,10 @@
 #[derive(Debug, Clone)]
 pub struct Identities {
     state: u64,
-    /// How many addresses and node ports there were; `None` while nothing is to be kept.
-    drawn: Option<u64>,
+    /// How many addresses and node ports there were.
+    drawn: u64,
+    /// Whether nothing is to be kept.
+    is_dry: bool,
 }
 
 /// The node ports: the API server's default range.
@@ -21,28 +23,28 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 impl Identities {
     /// Those of a seed.
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, drawn: Some(seed % STRIDE) }
+        Self { state: seed, drawn: seed % STRIDE, is_dry: false }
     }
 
-    /// Those of a dry run, which draws no address and no port.
+    /// Those of a dry run, which takes no address: it shows that of the network.
     pub fn dry(&self) -> Self {
-        Self { drawn: None, ..self.clone() }
+        Self { is_dry: true, ..self.clone() }
     }
 
     /// A cluster IP out of 10.0.0.0/16. None comes again before all others have.
     pub fn address(&mut self) -> String {
-        let number = self.draw().map_or(0, |drawn| drawn % 0xfffe + 1);
+        let number = if self.is_dry { 0 } else { self.draw() % 0xfffe + 1 };
         format!("10.0.{}.{}", number >> 8, number & 0xff)
     }
 
     /// A node port. None comes again before all others have.
     pub fn node_port(&mut self) -> u64 {
-        NODE_PORTS.0 + self.draw().unwrap_or(0) % NODE_PORTS.1
+        NODE_PORTS.0 + self.draw() % NODE_PORTS.1
     }
 
-    fn draw(&mut self) -> Option<u64> {
-        self.drawn = self.drawn.map(|drawn| drawn + 1);
-        self.drawn.map(|drawn| drawn.wrapping_mul(STRIDE))
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.drawn.wrapping_mul(STRIDE)
     }
 
     /// A uid, in the form of RFC 9562's version 4.

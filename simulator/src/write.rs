@@ -349,7 +349,8 @@ pub fn store(state: &mut State, call: &Call<'_>, old: &Value, new: Value) -> Wri
     let place = call.place(&call.target.name);
     let is_held = !object::finalizers(&new).is_empty() || call.resource.nature == Nature::Namespace;
     if object::is_terminating(&new) && !is_held {
-        state.history.remove(&place, new.clone());
+        // The answer is the object as it would have been; what is gone is told as it was.
+        state.history.remove(&place, old.clone());
         return Ok((200, new));
     }
     if call.resource.nature == Nature::Definition {
