@@ -1,0 +1,102 @@
+//! Delete: preconditions, finalizers and propagation → gone, or on its way out.
+
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+use crate::managed;
+use crate::object;
+use crate::resource::Nature;
+use crate::state::{Call, State};
+
+/// Deletes an object, or asks for it.
+///
+/// # Errors
+///
+/// If it isn't there, or not the one that is meant.
+pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let options: Value = if call.request.body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&call.request.body).map_err(|error| Failure::bad_request(error.to_string()))?
+    };
+    let old = state.object(call)?;
+    precondition(call, &options, &old)?;
+    let is_dry_run = call.is_dry_run() || options["dryRun"] == json!(["All"]);
+    let place = call.place(&call.target.name);
+    let mut new = Value::clone(&old);
+    propagate(call, &options, &mut new);
+    let is_namespace = call.resource.nature == Nature::Namespace;
+    if object::finalizers(&new).is_empty() && !is_namespace {
+        if call.resource.nature == Nature::Definition && !is_dry_run {
+            state.catalog.forget(&old);
+        }
+        // What goes is told as it was.
+        let last = Value::clone(&old);
+        let gone = if is_dry_run { last } else { Value::clone(&state.history.remove(&place, last)) };
+        return Ok(if call.resource.nature == Nature::Service { gone } else { success(call, &gone) });
+    }
+    if !object::is_terminating(&old) {
+        object::set(&mut new, "deletionTimestamp", Some(managed::time(call.now)));
+        if is_namespace {
+            object::child(&mut new, "status").insert("phase".into(), "Terminating".into());
+        } else {
+            object::set(&mut new, "deletionGracePeriodSeconds", Some(0.into()));
+        }
+        let generation = object::metadata(&new).get("generation").and_then(Value::as_i64);
+        object::set(&mut new, "generation", generation.map(|generation| (generation + 1).into()));
+    }
+    if new == *old || is_dry_run {
+        return Ok(new);
+    }
+    Ok(Value::clone(&state.history.put(place, new)))
+}
+
+fn precondition(call: &Call<'_>, options: &Value, old: &Value) -> Result<(), Failure> {
+    let name = &call.target.name;
+    for (field, wished, what, why) in [
+        ("uid", "uid", "UID", ". The object might have been deleted and then recreated"),
+        ("resourceVersion", "resourceVersion", "ResourceVersion", ". The object might have been modified"),
+    ] {
+        let own = object::text(old, field);
+        let wished = options["preconditions"][wished].as_str();
+        if let Some(wished) = wished.filter(|wished| *wished != own) {
+            return Err(call.about_kind(name).conflict(&format!(
+                "the {what} in the precondition ({wished}) does not match the {what} in record ({own}){why}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Sets the finalizers by which the garbage collector knows what is to become of the dependents.
+fn propagate(call: &Call<'_>, options: &Value, object: &mut Value) {
+    let wished = match call.request.parameter("propagationPolicy") {
+        "" => options["propagationPolicy"].as_str().unwrap_or_default(),
+        policy => policy,
+    };
+    let marks = [("Orphan", "orphan"), ("Foreground", "foregroundDeletion")];
+    if wished.is_empty() || call.resource.nature == Nature::Namespace {
+        return;
+    }
+    let mut finalizers: Vec<String> = object::finalizers(object).into_iter().map(str::to_owned).collect();
+    let before = finalizers.clone();
+    finalizers.retain(|one| marks.iter().all(|(_, mark)| one != mark));
+    finalizers.extend(marks.iter().filter(|(policy, _)| *policy == wished).map(|(_, mark)| (*mark).to_owned()));
+    if finalizers != before {
+        object::set(object, "finalizers", (!finalizers.is_empty()).then(|| finalizers.into()));
+    }
+}
+
+fn success(call: &Call<'_>, gone: &Value) -> Value {
+    let mut details = Map::new();
+    let mut detail = |name: &str, value: &str| {
+        if !value.is_empty() {
+            details.insert(name.to_owned(), value.into());
+        }
+    };
+    detail("name", &call.target.name);
+    detail("group", &call.resource.group);
+    detail("kind", &call.resource.plural);
+    detail("uid", object::text(gone, "uid"));
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}

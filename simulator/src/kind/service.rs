@@ -1,0 +1,163 @@
+//! `v1 Service`: defaults, addresses and node ports, rules.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::failure::Cause;
+use crate::identity::Identities;
+use crate::object;
+
+pub(super) fn default(object: &mut Value) {
+    let spec = object::child(object, "spec");
+    fill(spec, "sessionAffinity", "None".into());
+    fill(spec, "type", "ClusterIP".into());
+    if has_address(spec) {
+        fill(spec, "internalTrafficPolicy", "Cluster".into());
+    }
+    if has_node_ports(spec) {
+        fill(spec, "externalTrafficPolicy", "Cluster".into());
+    }
+    if spec["type"] == "LoadBalancer" {
+        fill(spec, "allocateLoadBalancerNodePorts", true.into());
+    }
+    if spec["sessionAffinity"] == "ClientIP" && spec.get("sessionAffinityConfig").is_none() {
+        spec.insert("sessionAffinityConfig".into(), json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    }
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let port = object::map(port);
+        fill(port, "protocol", "TCP".into());
+        let number = port.get("port").cloned().unwrap_or(0.into());
+        if port.get("targetPort").is_none_or(|target| target.is_null() || *target == 0 || *target == "") {
+            port.insert("targetPort".into(), number);
+        }
+    }
+}
+
+fn fill(map: &mut Map<String, Value>, name: &str, value: Value) {
+    if map.get(name).is_none_or(|value| value.is_null() || *value == "") {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+fn has_address(spec: &Map<String, Value>) -> bool {
+    spec.get("type").is_some_and(|kind| *kind != "ExternalName")
+}
+
+fn has_node_ports(spec: &Map<String, Value>) -> bool {
+    spec.get("type").is_some_and(|kind| *kind == "NodePort" || *kind == "LoadBalancer")
+}
+
+/// Gives it an address and node ports: those that it had, or new ones.
+pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut Identities) {
+    let before = old.and_then(|old| old["spec"].as_object()).cloned().unwrap_or_default();
+    if old.is_none() {
+        object::child(object, "status").insert("loadBalancer".into(), json!({}));
+    }
+    let spec = object::child(object, "spec");
+    if has_address(spec) {
+        for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            if let (None, Some(value)) = (spec.get(name), before.get(name)) {
+                spec.insert(name.to_owned(), value.clone());
+            }
+        }
+        // One that had no address although it might have had one gets none later, either.
+        if old.is_none() || !has_address(&before) {
+            fill(spec, "clusterIP", identities.address().into());
+            let addresses = json!([spec["clusterIP"]]);
+            fill(spec, "clusterIPs", addresses);
+        }
+        fill(spec, "ipFamilies", json!(["IPv4"]));
+        fill(spec, "ipFamilyPolicy", "SingleStack".into());
+    } else {
+        for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            spec.remove(name);
+        }
+    }
+    // What a type asks for goes with the type, if nobody has changed it at the same time.
+    if has_node_ports(&before) && !has_node_ports(spec) {
+        for name in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
+            if spec.get(name) == before.get(name) {
+                spec.remove(name);
+            }
+        }
+    }
+    node_ports(spec, &before, identities);
+}
+
+fn node_ports(spec: &mut Map<String, Value>, before: &Map<String, Value>, identities: &mut Identities) {
+    let wants = has_node_ports(spec) && spec.get("allocateLoadBalancerNodePorts") != Some(&false.into());
+    let had = has_node_ports(before);
+    let known = before.get("ports").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut drawn: BTreeMap<String, Value> = BTreeMap::new();
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        let port = object::map(port);
+        let same = |old: &&Value| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol");
+        let named = |old: &&Value| old.get("name") == port.get("name");
+        let old =
+            known.iter().find(same).or_else(|| known.iter().find(named)).and_then(|old| old.get("nodePort")).cloned();
+        if wants {
+            // Ports of the same number share a node port, whatever their protocols.
+            let number = port.get("port").map(ToString::to_string).unwrap_or_default();
+            let shared = drawn.get(&number).cloned();
+            let new = || identities.node_port().into();
+            let chosen = port.get("nodePort").cloned().or(old).or(shared).unwrap_or_else(new);
+            drawn.insert(number, chosen.clone());
+            port.insert("nodePort".into(), chosen);
+        } else if had && port.get("nodePort") == old.as_ref() {
+            // A Service that no longer has node ports gives back those that it was given.
+            port.remove("nodePort");
+        }
+    }
+}
+
+pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let spec = &object["spec"];
+    let ports = spec["ports"].as_array().map_or(&[][..], Vec::as_slice);
+    if ports.is_empty() && spec["type"] != "ExternalName" && spec["clusterIP"] != "None" {
+        causes.push(Cause::required("spec.ports", ""));
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let at = |field: &str| format!("spec.ports[{index}].{field}");
+        match port["name"].as_str().unwrap_or_default() {
+            "" if ports.len() > 1 => causes.push(Cause::required(at("name"), "")),
+            "" => {}
+            name if names.contains(&name) => causes.push(Cause::duplicate(at("name"), &format!("{name:?}"))),
+            name => names.push(name),
+        }
+        for field in ["port", "targetPort"] {
+            if let Some(number) = port[field].as_i64().filter(|number| !(1..=65_535).contains(number)) {
+                let why = "must be between 1 and 65535, inclusive";
+                causes.push(Cause::invalid(at(field), &number.to_string(), why));
+            }
+        }
+    }
+    for (index, port) in ports.iter().enumerate() {
+        let same = |other: &&Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
+        if ports[..index].iter().any(|other| same(&other)) {
+            let shown = json!([port["protocol"], port.get("appProtocol"), port["port"]]);
+            let shown = format!(
+                "{{\"Name\":\"\",\"Protocol\":{},\"AppProtocol\":{},\"Port\":{},\"TargetPort\":0,\"NodePort\":0}}",
+                shown[0], shown[1], shown[2]
+            );
+            causes.push(Cause::duplicate(format!("spec.ports[{index}]"), &shown));
+        }
+        let taken = |other: &&Value| {
+            other["nodePort"] == port["nodePort"]
+                && other["protocol"] == port["protocol"]
+                && port["nodePort"].is_number()
+        };
+        if ports[..index].iter().any(|other| taken(&other)) {
+            causes.push(Cause::duplicate(format!("spec.ports[{index}].nodePort"), &port["nodePort"].to_string()));
+        }
+    }
+    let address = |object: &Value| object["spec"]["clusterIP"].clone();
+    let was = old.map(address).unwrap_or_default();
+    if !was.is_null() && !address(object).is_null() && was != address(object) {
+        let shown = spec["clusterIPs"].to_string();
+        causes.insert(0, Cause::invalid("spec.clusterIPs[0]", &shown, "may not change once set"));
+    }
+    causes
+}

@@ -1,0 +1,189 @@
+//! Get and list: what is there, or was at a version; in pages, selected.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::object;
+use crate::resource::{Nature, Resource};
+use crate::selector::Selector;
+use crate::state::{Call, State};
+
+/// Where a list goes on: the version that its first page was of, and the place of the last object so far.
+struct Continue {
+    version: u64,
+    after: (String, String),
+}
+
+/// The object.
+///
+/// # Errors
+///
+/// If it isn't there, or not yet.
+pub fn get(state: &State, call: &Call<'_>) -> Result<Value, Failure> {
+    let version = number(call.request.parameter("resourceVersion"))?;
+    not_yet(state, version)?;
+    Ok(Value::clone(&*state.object(call)?))
+}
+
+/// Which objects a call asks for.
+///
+/// # Errors
+///
+/// If a selector makes no sense.
+pub fn selector(call: &Call<'_>) -> Result<Selector, Failure> {
+    let parameter = |name| call.request.parameter(name);
+    let selector = Selector::parse(parameter("labelSelector"), parameter("fieldSelector"))?;
+    let others: &[&str] = match call.resource.nature {
+        Nature::Namespace => &["status.phase", "name"],
+        Nature::Service => &["spec.clusterIP", "spec.type"],
+        _ => &[],
+    };
+    match selector.unknown_field(others) {
+        Some(field) => {
+            let message = if call.resource.nature == Nature::Custom {
+                format!("field label not supported: {field}")
+            } else {
+                format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            };
+            Err(Failure::bad_request(message))
+        }
+        None => Ok(selector),
+    }
+}
+
+/// The objects of a collection.
+///
+/// # Errors
+///
+/// If the version that is asked for is gone or to come, or the request makes no sense.
+pub fn list(state: &State, call: &Call<'_>) -> Result<Value, Failure> {
+    let selector = selector(call)?;
+    let parameter = |name| call.request.parameter(name);
+    let limit: usize = parameter("limit").parse().unwrap_or(0);
+    let matching = parameter("resourceVersionMatch");
+    let wished = number(parameter("resourceVersion"))?;
+    let (version, after) = match parameter("continue") {
+        "" => {
+            check_match(matching, parameter("resourceVersion"))?;
+            not_yet(state, wished)?;
+            let is_exact = matching == "Exact" || matching.is_empty() && limit > 0;
+            (wished.filter(|wished| is_exact && *wished > 0).unwrap_or(state.history.version()), None)
+        }
+        token => {
+            let token = Continue::parse(token)?;
+            if wished.is_some_and(|wished| wished > 0) {
+                let why = "specifying resource version is not allowed when using continue";
+                return Err(Failure::bad_request(why));
+            }
+            (token.version, Some(token.after))
+        }
+    };
+    if version < state.history.compacted() {
+        let why = if after.is_some() {
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter, or use the continue token in this response to retrieve the remainder of \
+             the results. Continuing with the provided token results in an inconsistent list - objects that were \
+             created, modified, or deleted between the time the first chunk was returned and now may show up in the \
+             list."
+        } else {
+            "The resourceVersion for the provided list is too old."
+        };
+        return Err(Failure::expired(why));
+    }
+    let all = state.history.list(&call.collection(), &call.target.namespace, version);
+    let rest = all.into_iter().filter(|object| after.as_ref().is_none_or(|after| place(object) > *after));
+    let is_named = !call.target.name.is_empty();
+    let rest = rest.filter(|object| !is_named || object::text(object, "name") == call.target.name);
+    let mut rest = rest.filter(|object| selector.matches(object));
+    let page: Vec<Arc<Value>> = rest.by_ref().take(if limit == 0 { usize::MAX } else { limit }).collect();
+    let left = rest.count();
+    let mut metadata = json!({"resourceVersion": version.to_string()});
+    if !call.resource.is_builtin() {
+        metadata["continue"] = "".into();
+    }
+    if let Some(last) = page.last().filter(|_| left > 0) {
+        metadata["continue"] = Continue { version, after: place(last) }.render().into();
+        if selector.is_everything() {
+            metadata["remainingItemCount"] = left.into();
+        }
+    }
+    Ok(render(&call.resource, &metadata, &page))
+}
+
+/// The document of a list.
+fn render(resource: &Resource, metadata: &Value, page: &[Arc<Value>]) -> Value {
+    let item = |object: &Arc<Value>| {
+        let mut item = Value::clone(object);
+        if resource.is_builtin() {
+            for name in ["apiVersion", "kind"] {
+                object::map(&mut item).remove(name);
+            }
+        }
+        item
+    };
+    json!({
+        "kind": format!("{}List", resource.kind), "apiVersion": resource.api_version(), "metadata": metadata,
+        "items": page.iter().map(item).collect::<Vec<_>>(),
+    })
+}
+
+fn check_match(matching: &str, version: &str) -> Result<(), Failure> {
+    let why = match (matching, version) {
+        ("", _) => return Ok(()),
+        (_, "") => "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ("Exact", "0") => "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+        ("Exact" | "NotOlderThan", _) => return Ok(()),
+        _ => "resourceVersionMatch: supported values: \"Exact\", \"NotOlderThan\", \"\"",
+    };
+    Err(Failure::bad_request(why))
+}
+
+/// A version from its text; `None` if there is none.
+///
+/// # Errors
+///
+/// If it isn't one.
+pub fn number(text: &str) -> Result<Option<u64>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |_| Failure::bad_request(format!("Invalid value: {text:?}: strconv.ParseUint: invalid syntax"));
+    text.parse().map(Some).map_err(invalid)
+}
+
+fn not_yet(state: &State, version: Option<u64>) -> Result<(), Failure> {
+    let present = state.history.version();
+    match version.filter(|version| *version > present) {
+        None => Ok(()),
+        Some(version) => Err(Failure {
+            code: 504,
+            reason: "Timeout",
+            message: format!("Too large resource version: {version}, current: {present}"),
+            details: Some(json!({
+                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                "retryAfterSeconds": 1,
+            })),
+        }),
+    }
+}
+
+fn place(object: &Value) -> (String, String) {
+    (object::text(object, "namespace").to_owned(), object::text(object, "name").to_owned())
+}
+
+impl Continue {
+    fn render(&self) -> String {
+        URL_SAFE_NO_PAD.encode(json!([self.version, self.after.0, self.after.1]).to_string())
+    }
+
+    fn parse(token: &str) -> Result<Self, Failure> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+        let parts = bytes.and_then(|bytes| serde_json::from_slice::<(u64, String, String)>(&bytes).ok());
+        let invalid = || Failure::bad_request("invalid continue token: continue key is not valid");
+        parts.map(|(version, space, name)| Self { version, after: (space, name) }).ok_or_else(invalid)
+    }
+}

@@ -1,0 +1,169 @@
+//! Which resources there are: the built-ins, and what definitions add to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::object;
+use crate::schema::{self, Schema};
+
+/// What makes a resource's objects special.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// `v1 ConfigMap`
+    ConfigMap,
+    /// `v1 Service`
+    Service,
+    /// `v1 Namespace`
+    Namespace,
+    /// `apps/v1 Deployment`
+    Deployment,
+    /// `apiextensions.k8s.io/v1 CustomResourceDefinition`
+    Definition,
+    /// Defined by one of those.
+    Custom,
+}
+
+/// Where an object's scale is kept, as paths of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scale {
+    /// Wished for.
+    pub spec: Vec<String>,
+    /// Present.
+    pub status: Vec<String>,
+    /// A selector as a text; absent if it isn't offered.
+    pub selector: Option<Vec<String>>,
+}
+
+/// A resource.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// Empty for the core.
+    pub group: String,
+    /// Such as `v1`.
+    pub version: String,
+    /// Such as `ConfigMap`.
+    pub kind: String,
+    /// Such as `configmaps`.
+    pub plural: String,
+    /// Whether its objects live in namespaces.
+    pub is_namespaced: bool,
+    /// Of the whole object.
+    pub schema: Arc<Schema>,
+    /// What makes it special.
+    pub nature: Nature,
+    /// Whether `/status` is written apart from the rest.
+    pub has_status: bool,
+    /// Whether there is `/scale`.
+    pub scale: Option<Scale>,
+}
+
+impl Resource {
+    /// `apiVersion` of its objects.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The object that a new one is compared with: a built-in's is never quite empty.
+    pub fn zero(&self) -> Value {
+        match self.nature {
+            Nature::Custom | Nature::Definition => json!({}),
+            _ => self.schema.zero(),
+        }
+    }
+
+    /// Whether a built-in's Go type stands behind it, with what that does to a value on its way in.
+    pub fn is_builtin(&self) -> bool {
+        !matches!(self.nature, Nature::Custom | Nature::Definition)
+    }
+}
+
+/// All resources, by group, version and plural.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    resources: BTreeMap<(String, String, String), Arc<Resource>>,
+}
+
+impl Catalog {
+    /// The built-ins.
+    pub fn builtin() -> Self {
+        let paths = |path: &str| path.split('.').map(str::to_owned).collect();
+        let scale = Scale { spec: paths("spec.replicas"), status: paths("status.replicas"), selector: None };
+        let table = [
+            ("", "ConfigMap", "configmaps", true, Nature::ConfigMap, false, None),
+            ("", "Service", "services", true, Nature::Service, true, None),
+            ("", "Namespace", "namespaces", false, Nature::Namespace, true, None),
+            ("apps", "Deployment", "deployments", true, Nature::Deployment, true, Some(scale)),
+            (
+                "apiextensions.k8s.io",
+                "CustomResourceDefinition",
+                "customresourcedefinitions",
+                false,
+                Nature::Definition,
+                true,
+                None,
+            ),
+        ];
+        let mut catalog = Self { resources: BTreeMap::new() };
+        for (group, kind, plural, is_namespaced, nature, has_status, scale) in table {
+            catalog.insert(Resource {
+                group: group.into(),
+                version: "v1".into(),
+                kind: kind.into(),
+                plural: plural.into(),
+                is_namespaced,
+                schema: if nature == Nature::Definition { schema::custom(&json!({})) } else { schema::builtin(kind) },
+                nature,
+                has_status,
+                scale,
+            });
+        }
+        catalog
+    }
+
+    /// Takes in what a definition defines: a resource for each version that it serves.
+    pub fn define(&mut self, definition: &Value) {
+        let text = |path: &[&str]| object::at(definition, path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let versions = object::at(definition, &["spec", "versions"]).and_then(Value::as_array);
+        for version in versions.into_iter().flatten().filter(|version| version["served"] == true) {
+            let path = |name: &str| {
+                let path = version["subresources"]["scale"][name].as_str()?;
+                Some(path.trim_start_matches('.').split('.').map(str::to_owned).collect())
+            };
+            let scale = path("specReplicasPath").zip(path("statusReplicasPath"));
+            self.insert(Resource {
+                group: text(&["spec", "group"]),
+                version: version["name"].as_str().unwrap_or_default().into(),
+                kind: text(&["spec", "names", "kind"]),
+                plural: text(&["spec", "names", "plural"]),
+                is_namespaced: text(&["spec", "scope"]) == "Namespaced",
+                schema: schema::custom(&version["schema"]["openAPIV3Schema"]),
+                nature: Nature::Custom,
+                has_status: version["subresources"]["status"].is_object(),
+                scale: scale.map(|(spec, status)| Scale { spec, status, selector: path("labelSelectorPath") }),
+            });
+        }
+    }
+
+    /// Forgets what a definition defined.
+    pub fn forget(&mut self, definition: &Value) {
+        let (group, plural) = (&definition["spec"]["group"], &definition["spec"]["names"]["plural"]);
+        self.resources.retain(|(g, _, p), _| group != g.as_str() || plural != p.as_str());
+    }
+
+    /// A resource.
+    pub fn get(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
+        self.resources.get(&(group.into(), version.into(), plural.into())).cloned()
+    }
+
+    /// All of them, in the order of their names.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+
+    fn insert(&mut self, resource: Resource) {
+        let key = (resource.group.clone(), resource.version.clone(), resource.plural.clone());
+        self.resources.insert(key, Arc::new(resource));
+    }
+}

@@ -1,0 +1,121 @@
+//! The server as a function: its state, the time and a request → an answer.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::delete;
+use crate::failure::Failure;
+use crate::object;
+use crate::read;
+use crate::request::Request;
+use crate::scale;
+use crate::state::{Call, State};
+use crate::watch::Watch;
+use crate::write;
+
+/// An API server. What it answers depends on nothing but its seed, and the requests and times so far.
+#[derive(Debug, Clone)]
+pub struct Server {
+    state: State,
+}
+
+/// What a request is answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// A document.
+    Document {
+        /// The code of HTTP.
+        code: u16,
+        /// What it says.
+        body: Value,
+    },
+    /// Events, as they happen.
+    Watch(Box<Watch>),
+}
+
+impl Server {
+    /// A server with the namespace `default`.
+    pub fn new(seed: u64, now: Timestamp) -> Self {
+        let mut server = Self { state: State::new(seed) };
+        let mut request = Request::new("POST", "/api/v1/namespaces");
+        request.body = json!({"metadata": {"name": "default"}}).to_string().into_bytes();
+        request.user_agent = "kube-apiserver".into();
+        server.handle(now, &request);
+        server
+    }
+
+    /// Answers a request.
+    pub fn handle(&mut self, now: Timestamp, request: &Request) -> Answer {
+        match self.answer(now, request) {
+            Ok(answer) => answer,
+            Err(failure) => Answer::Document { code: failure.code, body: failure.render() },
+        }
+    }
+
+    /// What a watch has to tell.
+    pub fn poll(&self, watch: &mut Watch, now: Timestamp) -> Vec<Value> {
+        watch.poll(&self.state, now)
+    }
+
+    /// The version of the last change.
+    pub fn version(&self) -> u64 {
+        self.state.history.version()
+    }
+
+    /// Forgets all changes so far, as etcd's compaction does: what asks for older ones is answered 410.
+    pub fn compact(&mut self) {
+        self.state.history.compact(self.version());
+    }
+
+    fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {
+        if request.path == "/version" {
+            let version = json!({"major": "1", "minor": "37", "gitVersion": "v1.37.0", "platform": "linux/amd64"});
+            return Ok(Answer::Document { code: 200, body: version });
+        }
+        let target = request.target()?;
+        let resource = self.state.catalog.get(&target.group, &target.version, &target.plural);
+        let resource = resource.ok_or_else(Failure::no_route)?;
+        let call = Call { request, target, resource, now };
+        if call.resource.is_namespaced && call.target.namespace.is_empty() && !call.target.name.is_empty() {
+            return Err(Failure::no_route());
+        }
+        let state = &mut self.state;
+        let is_named = !call.target.name.is_empty();
+        let (code, body) = match (request.method.as_str(), is_named, call.target.subresource.as_str()) {
+            ("GET", false, "") if request.is_set("watch") => {
+                return Ok(Answer::Watch(Box::new(Watch::start(state, &call)?)));
+            }
+            ("GET", false, "") => (200, read::list(state, &call)?),
+            ("GET", true, "") => (200, read::get(state, &call)?),
+            ("POST", false, "") => write::create(state, &call)?,
+            ("PUT", true, "") => write::update(state, &call)?,
+            ("PATCH", true, "") => write::patch(state, &call)?,
+            ("DELETE", true, "") => (200, delete::delete(state, &call)?),
+            ("DELETE", false, "") => (200, delete_all(state, &call)?),
+            ("GET", true, "status") if call.resource.has_status => (200, read::get(state, &call)?),
+            ("PUT", true, "status") if call.resource.has_status => write::update(state, &call)?,
+            ("PATCH", true, "status") if call.resource.has_status => write::patch(state, &call)?,
+            ("GET", true, "scale") if call.resource.scale.is_some() => (200, scale::get(state, &call)?),
+            ("PUT" | "PATCH", true, "scale") if call.resource.scale.is_some() => scale::write(state, &call)?,
+            (_, _, "") => return Err(Failure::no_verb()),
+            (_, _, "status") if call.resource.has_status => return Err(Failure::no_verb()),
+            (_, _, "scale") if call.resource.scale.is_some() => return Err(Failure::no_verb()),
+            _ => return Err(Failure::no_route()),
+        };
+        Ok(Answer::Document { code, body })
+    }
+}
+
+/// Deletes all that a list with the same selectors would show, and answers that list.
+fn delete_all(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let list = read::list(state, call)?;
+    let items = list["items"].as_array();
+    for item in items.into_iter().flatten() {
+        let mut target = call.target.clone();
+        object::text(item, "name").clone_into(&mut target.name);
+        object::text(item, "namespace").clone_into(&mut target.namespace);
+        let one = Call { request: call.request, target, resource: call.resource.clone(), now: call.now };
+        delete::delete(state, &one)?;
+    }
+    Ok(list)
+}

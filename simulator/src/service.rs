@@ -1,0 +1,126 @@
+//! The server behind the engine's seam: a request of HTTP → a response whose body arrives while it is read.
+//!
+//! The lock, the clock and the timers around the pure server. Nothing here decides what is answered.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::transport::{self, Response};
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tower::service_fn;
+
+use crate::request::Request;
+use crate::server::{Answer, Server};
+use crate::watch::Watch;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A server that many clients use at the same time. Clones are the same one.
+#[derive(Clone)]
+pub struct Simulator {
+    server: Arc<Mutex<Server>>,
+    /// The version of the last change, for the watches.
+    changed: watch::Sender<u64>,
+    clock: Clock,
+}
+
+impl Simulator {
+    /// A new server.
+    pub fn new(seed: u64, clock: Clock) -> Self {
+        let server = Server::new(seed, clock());
+        let changed = watch::Sender::new(server.version());
+        Self { server: Arc::new(Mutex::new(server)), changed, clock }
+    }
+
+    /// The seam at which the engine meets it.
+    pub fn service(&self) -> transport::Service {
+        let simulator = self.clone();
+        transport::Service::new(service_fn(move |request: transport::Request| {
+            let response = simulator.respond(&request);
+            async move { Ok::<_, transport::Error>(response) }
+        }))
+    }
+
+    /// Forgets all changes so far.
+    pub fn compact(&self) {
+        self.lock().compact();
+        self.changed.send_modify(|_| ());
+    }
+
+    fn respond(&self, request: &transport::Request) -> Response {
+        let answer = {
+            let mut server = self.lock();
+            let answer = server.handle((self.clock)(), &decode(request));
+            self.changed.send_if_modified(|version| std::mem::replace(version, server.version()) != server.version());
+            answer
+        };
+        let (code, body) = match answer {
+            Answer::Document { code, body } => {
+                let full = Full::new(Bytes::from(body.to_string())).map_err(never);
+                (code, transport::Body::new(full))
+            }
+            Answer::Watch(watch) => (200, self.stream(*watch)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let json = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response
+    }
+
+    /// The events of a watch, a line each, until its time is over.
+    fn stream(&self, watch: Watch) -> transport::Body {
+        let (simulator, changed) = (self.clone(), self.changed.subscribe());
+        let events = stream::unfold(Some((simulator, changed, watch)), |going| async move {
+            let (simulator, mut changed, mut watch) = going?;
+            loop {
+                changed.borrow_and_update();
+                let now = (simulator.clock)();
+                let events = simulator.lock().poll(&mut watch, now);
+                let is_over = watch.is_over(now);
+                if !events.is_empty() {
+                    let lines: Vec<String> = events.iter().map(|event| format!("{event}\n")).collect();
+                    let frame = http_body::Frame::data(Bytes::from(lines.concat()));
+                    return Some((Ok(frame), (!is_over).then_some((simulator, changed, watch))));
+                }
+                if is_over {
+                    return None;
+                }
+                let left = Duration::try_from(watch.due().duration_since(now)).unwrap_or_default();
+                tokio::select! {
+                    closed = changed.changed() => if closed.is_err() { return None },
+                    () = tokio::time::sleep(left) => {}
+                }
+            }
+        });
+        transport::Body::new(StreamBody::new(events))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn never(never: Infallible) -> transport::Error {
+    match never {}
+}
+
+fn decode(request: &transport::Request) -> Request {
+    let header = |name: http::HeaderName| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_owned()
+    };
+    let uri = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    Request {
+        content_type: header(http::header::CONTENT_TYPE),
+        user_agent: header(http::header::USER_AGENT),
+        body: request.body().to_vec(),
+        ..Request::new(request.method().as_str(), uri)
+    }
+}

@@ -1,0 +1,162 @@
+//! A position in the history → the events after it, as a watch tells them.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::history::{Change, Place};
+use crate::object;
+use crate::read;
+use crate::selector::Selector;
+use crate::state::{Call, State};
+
+/// How long a watch goes on if nothing else is asked for, in seconds: the least of the real server's
+/// (`--min-request-timeout`).
+const DEFAULT_TIMEOUT: i64 = 1_800;
+
+/// How often a watch that wants bookmarks gets one, in seconds: about as often as from the real server.
+const BOOKMARK_PERIOD: i64 = 60;
+
+/// A watch. It holds no connection: events are asked of it.
+#[derive(Debug)]
+pub struct Watch {
+    collection: String,
+    namespace: String,
+    name: String,
+    selector: Selector,
+    kind: (String, String),
+    /// All up to this version has been told.
+    version: u64,
+    /// What comes before anything else.
+    first: Vec<Value>,
+    bookmarks: bool,
+    next_bookmark: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    is_over: bool,
+}
+
+impl Watch {
+    /// A watch of a collection.
+    ///
+    /// # Errors
+    ///
+    /// If the request makes no sense.
+    pub fn start(state: &State, call: &Call<'_>) -> Result<Self, Failure> {
+        let request = call.request;
+        let wished = read::number(request.parameter("resourceVersion"))?;
+        let initial = request.is_set("sendInitialEvents");
+        check(request.parameter("sendInitialEvents"), request.parameter("resourceVersionMatch"))?;
+        let seconds = request.parameter("timeoutSeconds").parse().ok().filter(|seconds| *seconds > 0);
+        let after = |seconds| call.now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(call.now);
+        let mut watch = Self {
+            collection: call.collection(),
+            namespace: call.target.namespace.clone(),
+            name: call.target.name.clone(),
+            selector: read::selector(call)?,
+            kind: (call.resource.api_version(), call.resource.kind.clone()),
+            version: wished.unwrap_or(0),
+            first: Vec::new(),
+            bookmarks: request.is_set("allowWatchBookmarks"),
+            next_bookmark: after(BOOKMARK_PERIOD),
+            until: after(seconds.unwrap_or(DEFAULT_TIMEOUT)),
+            is_over: false,
+        };
+        if initial || request.parameter("sendInitialEvents").is_empty() && watch.version == 0 {
+            watch.version = state.history.version();
+            let all = state.history.list(&watch.collection, &watch.namespace, watch.version);
+            let wanted = all.iter().filter(|object| watch.wants(object));
+            watch.first = wanted.map(|object| json!({"type": "ADDED", "object": **object})).collect();
+            if initial && watch.bookmarks {
+                let end = json!({"k8s.io/initial-events-end": "true"});
+                let bookmark = watch.bookmark(Some(end));
+                watch.first.push(bookmark);
+            }
+        } else if watch.version == 0 {
+            watch.version = state.history.version();
+        }
+        Ok(watch)
+    }
+
+    /// What has happened since the last time. An event is `{"type": …, "object": …}`.
+    pub fn poll(&mut self, state: &State, now: Timestamp) -> Vec<Value> {
+        let mut events = std::mem::take(&mut self.first);
+        if self.version < state.history.compacted() && !self.is_over {
+            let (asked, oldest) = (self.version, state.history.compacted());
+            let gone = Failure::expired(format!("too old resource version: {asked} ({oldest})"));
+            events.push(json!({"type": "ERROR", "object": gone.render()}));
+            self.is_over = true;
+        }
+        if self.is_over {
+            return events;
+        }
+        events.extend(state.history.since(self.version).filter_map(|change| self.event(change)));
+        self.version = self.version.max(state.history.version());
+        if self.bookmarks && now >= self.next_bookmark {
+            self.next_bookmark = now.saturating_add(SignedDuration::from_secs(BOOKMARK_PERIOD)).unwrap_or(now);
+            events.push(self.bookmark(None));
+        }
+        events
+    }
+
+    /// Whether nothing comes any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.is_over || now >= self.until
+    }
+
+    /// When something is due although nothing happens: a bookmark, or the end.
+    pub fn due(&self) -> Timestamp {
+        if self.bookmarks { self.next_bookmark.min(self.until) } else { self.until }
+    }
+
+    fn wants(&self, object: &Value) -> bool {
+        (self.name.is_empty() || object::text(object, "name") == self.name) && self.selector.matches(object)
+    }
+
+    fn covers(&self, place: &Place) -> bool {
+        place.resource == self.collection && (self.namespace.is_empty() || place.namespace == self.namespace)
+    }
+
+    fn event(&self, change: &Change) -> Option<Value> {
+        if !self.covers(&change.place) {
+            return None;
+        }
+        let was = change.old.as_ref().filter(|old| self.wants(old));
+        let is = !change.is_deletion && self.wants(&change.new);
+        let (kind, object) = match (was, is) {
+            (None, true) => ("ADDED", Value::clone(&change.new)),
+            (Some(_), true) => ("MODIFIED", Value::clone(&change.new)),
+            // What is no longer selected is told as it was, under the version of the change.
+            (Some(old), false) => ("DELETED", {
+                let mut old = if change.is_deletion { Value::clone(&change.new) } else { Value::clone(old) };
+                object::set(&mut old, "resourceVersion", Some(change.version.to_string().into()));
+                old
+            }),
+            (None, false) => return None,
+        };
+        Some(json!({"type": kind, "object": object}))
+    }
+
+    fn bookmark(&self, annotations: Option<Value>) -> Value {
+        let mut metadata = json!({"resourceVersion": self.version.to_string()});
+        if let Some(annotations) = annotations {
+            metadata["annotations"] = annotations;
+        }
+        json!({"type": "BOOKMARK", "object": {"kind": self.kind.1, "apiVersion": self.kind.0, "metadata": metadata}})
+    }
+}
+
+fn check(initial: &str, matching: &str) -> Result<(), Failure> {
+    let why = match (initial, matching) {
+        ("", "") | ("true" | "false" | "1" | "0", "NotOlderThan") => return Ok(()),
+        ("", _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        _ => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+    };
+    let cause = crate::failure::Cause {
+        reason: "FieldValueForbidden",
+        field: "resourceVersionMatch".into(),
+        message: format!("Forbidden: {why}"),
+    };
+    let about = crate::failure::About { group: "meta.k8s.io", plural: "listoptions", name: "" };
+    Err(about.invalid("ListOptions", &[cause]))
+}

@@ -1,0 +1,200 @@
+//! The two servers, side by side.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use engine::config::Config;
+use engine::transport::{self, Options, Service};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use simulator::Simulator;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use crate::normal::Normal;
+use crate::operation::{Operation, RESOURCES, root};
+
+/// Longer than any answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The name of the object by which a watch knows that all has been told.
+const LAST: &str = "zz-last";
+
+/// The real server and the simulator.
+pub(crate) struct Pair {
+    runtime: Runtime,
+    real: Service,
+    simulator: Service,
+}
+
+/// One server during one sequence.
+struct Side {
+    service: Service,
+    space: String,
+    normal: Normal,
+    /// Versions and uid of each object, as they were last seen.
+    known: HashMap<String, (Vec<String>, String)>,
+}
+
+impl Pair {
+    pub(crate) fn new(kubeconfig: &Path, definition: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let config = Config::from_kubeconfig(kubeconfig, None).expect("the cluster's kubeconfig");
+        let real = {
+            let _entered = runtime.enter();
+            let options = Options { user_agent: Some("fidelity/1".into()), ..Options::default() };
+            transport::connect_with(&config, options).expect("a usable configuration")
+        };
+        let simulator = Simulator::new(1, Arc::new(Timestamp::now)).service();
+        let definition: Value = serde_saphyr::from_str(definition).expect("the definition is YAML");
+        for server in [&real, &simulator] {
+            runtime.block_on(define(server, &definition));
+        }
+        Self { runtime, real, simulator }
+    }
+
+    /// Where the two differ; `None` if they don't.
+    pub(crate) fn differ(&self, space: &str, operations: &[Operation]) -> Option<String> {
+        self.runtime.block_on(async {
+            let mut real = Side::new(&self.real, space).await;
+            let mut simulated = Side::new(&self.simulator, space).await;
+            for (number, operation) in operations.iter().enumerate() {
+                let (a, b) = (real.carry_out(operation).await, simulated.carry_out(operation).await);
+                if a != b {
+                    return Some(explain(
+                        &format!("operation {number}, {} {}", operation.method, operation.path),
+                        &a,
+                        &b,
+                    ));
+                }
+            }
+            for (resource, _) in RESOURCES.iter().filter(|(name, _)| *name != "namespaces") {
+                if !operations.iter().any(|operation| operation.resource() == *resource) {
+                    continue;
+                }
+                let (a, b) = (real.events(resource).await, simulated.events(resource).await);
+                if a != b {
+                    return Some(explain(&format!("the watch of {resource}"), &a, &b));
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Teaches a server what an Application is, and waits until it knows.
+async fn define(server: &Service, definition: &Value) {
+    let uri = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let (code, answer) = send(server, "POST", uri, "application/json", definition).await;
+    assert!(matches!(code, 201 | 409), "{answer}");
+    let resource = "/apis/minetto.dev/v1alpha1/applications";
+    let started = std::time::Instant::now();
+    while send(server, "GET", resource, "", &Value::Null).await.0 != 200 {
+        assert!(started.elapsed() < PATIENCE, "the definition has no effect");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The two answers, and the lines in which they differ.
+fn explain(what: &str, real: &Value, simulated: &Value) -> String {
+    let lines = |value: &Value| -> Vec<String> {
+        serde_json::to_string_pretty(value).expect("JSON").lines().map(str::to_owned).collect()
+    };
+    let (a, b) = (lines(real), lines(simulated));
+    let only = |of: &[String], other: &[String], sign: &str| -> Vec<String> {
+        let lines = of.iter().filter(|line| !other.contains(line)).take(12);
+        lines.map(|line| format!("{sign} {line}")).collect()
+    };
+    let lines = [only(&a, &b, "real     "), only(&b, &a, "simulated")].concat().join("\n");
+    format!("{what}:\n{lines}\nreal:      {real}\nsimulated: {simulated}")
+}
+
+impl Side {
+    async fn new(service: &Service, space: &str) -> Self {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}});
+        let (code, answer) = send(service, "POST", "/api/v1/namespaces", "application/json", &body).await;
+        assert_eq!(code, 201, "{answer}");
+        let (known, normal) = (HashMap::new(), Normal::default());
+        Self { service: service.clone(), space: space.to_owned(), normal, known }
+    }
+
+    /// Makes a request, and returns code and answer without what must differ.
+    async fn carry_out(&mut self, operation: &Operation) -> Value {
+        let object = operation.object();
+        let body = self.fill(&object, &operation.body.to_string());
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        let uri = self.fill(&object, &operation.uri(&self.space));
+        let (code, answer) = send(&self.service, &operation.method, &uri, &operation.content, &body).await;
+        if code < 300 && answer["metadata"]["uid"].is_string() {
+            let text = |name: &str| answer["metadata"][name].as_str().unwrap_or_default().to_owned();
+            let object = format!("{}/{}", operation.resource(), text("name"));
+            let (versions, uid) = self.known.entry(object).or_default();
+            versions.push(text("resourceVersion"));
+            *uid = text("uid");
+        }
+        json!([code, self.normal.answer(&answer)])
+    }
+
+    fn fill(&self, object: &str, text: &str) -> String {
+        let (versions, uid) = self.known.get(object).cloned().unwrap_or_default();
+        let version = |back: usize| versions.len().checked_sub(back).and_then(|place| versions.get(place));
+        let present = version(1).cloned().unwrap_or_else(|| "1".into());
+        let old = versions.iter().rev().find(|old| **old != present).cloned().unwrap_or_else(|| "1".into());
+        let uid = if uid.is_empty() { "00000000-0000-4000-8000-000000000000" } else { &uid };
+        text.replace("$rv", &present).replace("$old", &old).replace("$uid", uid).replace("$space", &self.space)
+    }
+
+    /// Everything that has happened to a resource in the namespace, as a watch from its beginning tells it.
+    async fn events(&mut self, resource: &str) -> Value {
+        let collection = format!("{}{resource}", root(resource, &self.space));
+        let (_, namespace) =
+            send(&self.service, "GET", &format!("/api/v1/namespaces/{}", self.space), "", &Value::Null).await;
+        // The namespace's own version is from before anything in it, unless the sequence has changed it.
+        let version = self.known.get(&format!("namespaces/{}", self.space)).map_or_else(
+            || namespace["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+            |(versions, _)| versions[0].clone(),
+        );
+        let last = crate::grammar::smallest(resource, LAST);
+        let (code, answer) = send(&self.service, "POST", &collection, "application/json", &last).await;
+        if code != 201 {
+            return json!([code, self.normal.answer(&answer)]);
+        }
+        let uri = format!("{collection}?watch=1&resourceVersion={version}&timeoutSeconds=60");
+        let request = http::Request::get(&uri).body(Bytes::new()).expect("a request");
+        let response = self.service.clone().oneshot(request).await.expect("an answer");
+        let (mut body, mut text, mut events) = (response.into_body(), Vec::new(), Vec::new());
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("the watch tells the last object");
+            let frame = frame.expect("the watch goes on").expect("a frame");
+            text.extend_from_slice(&frame.into_data().unwrap_or_default());
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                let event: Value = serde_json::from_slice(&line).expect("an event");
+                let is_last = event["object"]["metadata"]["name"] == LAST || event["type"] == "ERROR";
+                let object = self.normal.answer(&event["object"]);
+                events.push(json!([event["type"], object]));
+                if is_last {
+                    return events.into();
+                }
+            }
+        }
+    }
+}
+
+async fn send(service: &Service, method: &str, uri: &str, content: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+    let request = http::Request::builder().method(method).uri(uri).header("user-agent", "fidelity/1");
+    let content = if content.is_empty() { "application/json" } else { content };
+    let request = request.header("content-type", content).body(body).expect("a request");
+    let response = service.clone().oneshot(request).await.expect("an answer");
+    let code = response.status().as_u16();
+    let body = tokio::time::timeout(PATIENCE, response.into_body().collect()).await.expect("an answer in time");
+    let body = body.expect("a body").to_bytes();
+    let value = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
+    (code, value)
+}
