@@ -71,8 +71,32 @@ pub struct ApplicationStatus {
     /// Number of pods that run the latest spec.
     pub updated_replicas: i32,
 
+    /// Why a pod does not run: the first that is found to fail, while there is one.
+    pub failure: Option<Failure>,
+
     /// Label selector of the pods, in the form in which `kubectl get pods --selector` takes it.
     pub selector: String,
+}
+
+/// A pod that fails, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(!default, transform = require_nothing)]
+pub struct Failure {
+    /// Name of the pod.
+    pub pod: String,
+
+    /// Name of the container; empty if it is the pod as a whole.
+    pub container: String,
+
+    /// Why, in one word, such as `ImagePullBackOff`.
+    pub reason: String,
+
+    /// What the container's program ended with, if it has ended.
+    pub exit_code: Option<i32>,
+
+    /// Why, in the words of whoever found it.
+    pub message: String,
 }
 
 impl ApplicationStatus {
@@ -120,7 +144,7 @@ mod tests {
         assert_eq!(
             written,
             json!({"conditions": [], "observedGeneration": 0, "replicas": 0, "readyReplicas": 0,
-                "updatedReplicas": 0, "selector": ""})
+                "updatedReplicas": 0, "failure": null, "selector": ""})
         );
         let status: ApplicationStatus = serde_json::from_value(json!({
             "conditions": [{"type": "Ready", "status": "True", "reason": "FromTheFuture",

@@ -1,6 +1,7 @@
 //! Caches in, what there is of one Application out. Decides nothing, and asks no server.
 
 pub mod child;
+pub mod pod;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use engine::object::{Key, Object, Uid};
 use engine::store::Reader;
 
 pub use self::child::{Autoscalers, Budgets, Child, Deployment, Deployments, Kind, Live, Marker, Service, Services};
-use crate::application::Application;
+pub use self::pod::Pod;
+use crate::application::{Application, Failure};
 
 /// Marks a child with the `uid` of its Application, so that a child whose owner reference was removed by hand is known
 /// for what it is.
@@ -47,6 +49,8 @@ pub struct Observed {
     pub children: BTreeMap<Kind, Found>,
     /// Whether the namespace enforces the Pod Security Standard `restricted`.
     pub enforces_restricted: bool,
+    /// Why a pod does not run, if one doesn't.
+    pub failure: Option<Failure>,
 }
 
 impl Observed {
@@ -69,6 +73,8 @@ pub struct Caches {
     pub budgets: Reader<Child<Budgets>>,
     /// `HorizontalPodAutoscalers`.
     pub autoscalers: Reader<Child<Autoscalers>>,
+    /// Pods of Applications.
+    pub pods: Reader<Pod>,
 }
 
 impl Caches {
@@ -80,7 +86,8 @@ impl Caches {
             found(&self.budgets, key, uid),
             found(&self.autoscalers, key, uid),
         ];
-        Observed { children: children.into(), enforces_restricted: false }
+        let failure = pod::first_failure(self.pods.by_index::<pod::OfApplication>(key));
+        Observed { children: children.into(), enforces_restricted: false, failure }
     }
 }
 

@@ -25,9 +25,9 @@ use crate::admin;
 use crate::application::Application;
 use crate::apply::Writer;
 use crate::args::{Address, LogFormat, Run};
-use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services};
+use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
 use crate::reconcile::Reconciler;
-use crate::trigger::owner;
+use crate::trigger::{failing, owner};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -83,11 +83,13 @@ async fn operate(args: &Run) -> Result<(), Error> {
 
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
+    let pods = pod::scope(args.namespaces.iter().map(String::as_str));
     let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
         .watches(owner::<Deployments>)
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
+        .watches_in(&pods, failing)
         .workers(args.max_concurrent_reconciles.into());
     let caches = Caches {
         applications: controller.reader(),
@@ -95,7 +97,9 @@ async fn operate(args: &Run) -> Result<(), Error> {
         services: controller.reader(),
         budgets: controller.reader(),
         autoscalers: controller.reader(),
+        pods: controller.reader(),
     };
+    caches.pods.index::<pod::OfApplication>();
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
 
     let (trigger, shutdown) = shutdown::channel();

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Reason};
+use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Failure, Reason};
 use crate::observe::child::{Condition as ChildCondition, Status};
 use crate::observe::{Found, Kind, Observed};
 use crate::plan::{self, selector};
@@ -48,6 +48,7 @@ pub fn status(
         replicas: counts.replicas,
         ready_replicas: counts.ready_replicas,
         updated_replicas: counts.updated_replicas,
+        failure: observed.failure.clone().map(|failure| Failure { message: shortened(&failure.message), ..failure }),
         selector: selector(&application.metadata.name),
     }
 }
@@ -92,14 +93,14 @@ fn judge(application: &Application, observed: &Observed, allowed: &Allowed, atte
     let missing = wished.iter().any(|kind| observed.of(*kind).own().is_none());
     match deployment {
         Some(deployment) if !missing && deployment.status.observed_generation >= deployment.metadata.generation => {
-            rollout(application, &deployment.status)
+            rollout(application, &deployment.status, observed.failure.as_ref())
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
     }
 }
 
 /// How far the rollout is, once the deployment controller has seen the latest wish.
-fn rollout(application: &Application, status: &Status) -> Verdict {
+fn rollout(application: &Application, status: &Status, failure: Option<&Failure>) -> Verdict {
     let wished = application.spec.replicas;
     let condition = |kind: &str| status.conditions.iter().find(|condition| &*condition.kind == kind);
     let (updated, exist, available) = (status.updated_replicas, status.replicas, status.available_replicas);
@@ -111,6 +112,9 @@ fn rollout(application: &Application, status: &Status) -> Verdict {
     }
     if let Some(failure) = condition("ReplicaFailure").filter(|condition| &*condition.status == "True") {
         return Verdict::broken(quota_or(Reason::ReplicaFailure, &failure.message), failure.message.to_string());
+    }
+    if let Some(failure) = failure {
+        return Verdict::broken(Reason::PodFailing, sentence(failure));
     }
     let progress = condition("Progressing");
     if let Some(stalled) = progress.filter(|condition| &*condition.reason == "ProgressDeadlineExceeded") {
@@ -132,6 +136,15 @@ fn rollout(application: &Application, status: &Status) -> Verdict {
     } else {
         Verdict::waiting(Reason::Scaling, message)
     }
+}
+
+/// A failure as it is read: where, what, and in whose words.
+fn sentence(failure: &Failure) -> String {
+    let Failure { pod, container, reason, exit_code, message } = failure;
+    let place = if container.is_empty() { String::new() } else { format!(", container {container}") };
+    let code = exit_code.map_or_else(String::new, |code| format!(" (exit code {code})"));
+    let words = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("Pod {pod}{place}: {reason}{code}{words}")
 }
 
 /// Returns true if the present wish has been fulfilled before.

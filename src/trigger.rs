@@ -1,11 +1,14 @@
 //! A change of a child in, the Application that it concerns out. Pure.
 
+use std::sync::Arc;
+
+use engine::api::Entry;
 use engine::object::Key;
 use engine::store::Change;
 use engine::trigger::{Urgency, owners};
 
 use crate::application::Application;
-use crate::observe::{Child, Marker};
+use crate::observe::{Child, Marker, Pod};
 
 /// The Applications that own the child, before or after the change, and the one under whose child's name it stands: that
 /// one may be waiting for somebody else's object to go away. A child that is gone is urgent: a failure to write its sibling
@@ -24,4 +27,19 @@ pub fn owner<K: Marker>(change: &Change<Child<K>>) -> Vec<(Key, Urgency)> {
         }
     }
     keys
+}
+
+/// The Application of a pod that has begun or ceased to fail, or fails in another way; nobody else reads pods.
+pub fn failing(change: &Change<Pod>) -> Vec<(Key, Urgency)> {
+    let valid = |entry: Option<&Entry<Pod>>| match entry {
+        Some(Entry::Valid(pod)) => Some(pod.clone()),
+        _ => None,
+    };
+    let (old, new) = (valid(change.old.as_ref()), valid(change.new.as_ref()));
+    let failure = |pod: &Option<Arc<Pod>>| pod.as_ref().and_then(|pod| pod.failure());
+    if failure(&old) == failure(&new) {
+        return Vec::new();
+    }
+    let application = new.or(old).and_then(|pod| pod.application());
+    application.map(|key| (key, Urgency::Normal)).into_iter().collect()
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 11] = [
+const UNSEEN: [(&str, &str); 12] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
@@ -21,6 +21,7 @@ const UNSEEN: [(&str, &str); 11] = [
     ("list services", "the same"),
     ("list poddisruptionbudgets", "the same"),
     ("list horizontalpodautoscalers", "the same"),
+    ("list pods", "the same"),
 ];
 
 #[test]
@@ -99,7 +100,8 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         let part = if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
         format!("{} {}{part}", request.verb, request.resource)
     });
-    let watched = ["applications", "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers"]
-        .map(|resource| format!("watch {resource}"));
+    let watched =
+        ["applications", "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers", "pods"]
+            .map(|resource| format!("watch {resource}"));
     seen.chain(watched).collect()
 }

@@ -82,7 +82,8 @@ fn every_field_reaches_the_children_and_then_nothing_is_written() {
         let seen = space.get("deployments", "whole-deployment")?;
         seen["spec"]["minReadySeconds"].as_i64().is_none_or(|seconds| seconds == 0).then_some(())
     });
-    let children = |request: &&support::Request| request.resource != "applications";
+    // A write that met a newer status was refused, and is made again.
+    let children = |request: &&support::Request| request.resource != "applications" && request.code < 400;
     assert_eq!(space.writes()[before..].iter().filter(children).count(), 1, "the edit was undone, and no more");
 }
 
@@ -196,6 +197,46 @@ fn an_autoscaler_and_a_budget_find_the_application() {
         let budget = space.get("poddisruptionbudgets", "web-budget");
         (budget.is_none() && space.get("horizontalpodautoscalers", "web-autoscaler").is_none()).then_some(())
     });
+}
+
+#[test]
+fn a_pod_that_does_not_run_is_told_of_in_seconds_with_its_container_and_exit_code() {
+    let Some((space, _operator)) = operated("failing", &[]) else { return };
+    // No node is like that, so that nobody plays the kubelet for this pod but the test.
+    let spec = json!({"image": "nginx", "replicas": 1, "port": 80, "nodeSelector": {"example.com/none": "here"}});
+    space.application("web", &spec);
+    let told = |what: &str, reason_of_pod: &str| {
+        let start = std::time::Instant::now();
+        let seen = space.wait_for_status("web", what, |seen| {
+            seen["status"]["failure"]["reason"] == reason_of_pod && reason(seen, "Degraded") == ("True", "PodFailing")
+        });
+        record(what, start.elapsed());
+        seen
+    };
+    let seen = told("to be unschedulable", "Unschedulable");
+    assert!(condition(&seen, "Ready").2.contains("didn't match Pod's node affinity/selector"), "{seen}");
+
+    let pod = seen["status"]["failure"]["pod"].as_str().expect("a pod").to_owned();
+    let say = |state: Value, last: Value| {
+        let container = json!({"name": "web-container", "image": "nginx", "imageID": "", "ready": false,
+            "restartCount": 1, "state": state, "lastState": last});
+        let path = format!("{}/{pod}/status", path("pods", &space.name));
+        let (code, said) = space.world.api.ask("PATCH", &path, &json!({"status": {"containerStatuses": [container]}}));
+        assert_eq!(code, 200, "{said}");
+    };
+    say(json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}), json!({}));
+    let seen = told("to miss its image", "ErrImagePull");
+    assert_eq!(seen["status"]["failure"]["container"], "web-container");
+    let ended = json!({"exitCode": 3, "reason": "Error", "message": "no database",
+        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:00Z"});
+    say(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}), json!({"terminated": ended}));
+    let seen = told("to crash", "CrashLoopBackOff");
+    let failure = &seen["status"]["failure"];
+    assert_eq!((&failure["exitCode"], &failure["message"]), (&json!(3), &json!("no database")));
+
+    space.edit("applications", "web", &json!({"spec": {"nodeSelector": null}}));
+    let seen = space.wait_until_ready("web");
+    assert_eq!(seen["status"].get("failure"), None, "nothing of it stays");
 }
 
 /// What is wrong with a field, and what the API server says to it.

@@ -47,6 +47,8 @@ pub enum Reason {
     RolloutComplete,
     /// The rollout is complete, but pods that were ready no longer are.
     PodsNotReady,
+    /// A pod does not run, and says why.
+    PodFailing,
     /// The rollout made no progress within its deadline (`ProgressDeadlineExceeded`).
     RolloutStalled,
     /// A quota of the namespace allows no further pods.
@@ -123,7 +125,7 @@ impl From<bool> for ConditionStatus {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Available,
         Self::ScaledToZero,
         Self::Pending,
@@ -131,6 +133,7 @@ impl Reason {
         Self::Scaling,
         Self::RolloutComplete,
         Self::PodsNotReady,
+        Self::PodFailing,
         Self::RolloutStalled,
         Self::QuotaExceeded,
         Self::ReplicaFailure,
@@ -154,6 +157,7 @@ impl Reason {
             Self::Scaling => "Scaling",
             Self::RolloutComplete => "RolloutComplete",
             Self::PodsNotReady => "PodsNotReady",
+            Self::PodFailing => "PodFailing",
             Self::RolloutStalled => "RolloutStalled",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::ReplicaFailure => "ReplicaFailure",

@@ -56,10 +56,11 @@ fn world(answers: &[(u16, Value)]) -> World {
     let (_, deployments) = store::new(&[]);
     let (_, budgets) = store::new(&[]);
     let (_, autoscalers) = store::new(&[]);
+    let (_, pods) = store::new(&[]);
     let (mut writers, services) = store::new(&[]);
     let client = Client::new(script.service(), "application-operator");
     let (recorder, _) = events::channel(client.clone(), "c", "i".to_owned());
-    let caches = Caches { applications, deployments, services, budgets, autoscalers };
+    let caches = Caches { applications, deployments, services, budgets, autoscalers, pods };
     let writer = Writer { client, caches, recorder };
     World { script, writer, application: application(&json!({})), services: writers.remove(0) }
 }

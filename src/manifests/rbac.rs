@@ -38,6 +38,8 @@ pub(super) fn role() -> Value {
             rule("", "services", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("policy", "poddisruptionbudgets", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("autoscaling", "horizontalpodautoscalers", &["create", "delete", "get", "list", "patch", "watch"]),
+            // A pod tells why it does not run; nothing of it is changed.
+            rule("", "pods", &["list", "watch"]),
             rule("events.k8s.io", "events", &["create"]),
         ]),
     )

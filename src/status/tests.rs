@@ -210,3 +210,21 @@ fn a_child_that_is_not_wished_for_is_not_waited_for() {
         assert_eq!(shown(&told), said(READY, Reason::Available));
     }
 }
+
+#[test]
+fn a_failing_pod_is_told_at_once_with_its_container_and_exit_code() {
+    let failure = Failure {
+        pod: "web-1".to_owned(),
+        container: "web-container".to_owned(),
+        reason: "CrashLoopBackOff".to_owned(),
+        exit_code: Some(1),
+        message: "no database".to_owned(),
+    };
+    let failing = Observed { failure: Some(failure.clone()), ..observed(&pods(2, 2, 1)) };
+    let told = status(&application(2), &failing, &Attempt::Made, &time(100));
+    assert_eq!(shown(&told), said(BROKEN, Reason::PodFailing));
+    let sentence = "Pod web-1, container web-container: CrashLoopBackOff (exit code 1): no database";
+    assert_eq!((told.conditions[0].message.as_str(), told.failure.as_ref()), (sentence, Some(&failure)));
+    let healed = status(&application(2), &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+    assert_eq!((shown(&healed), healed.failure), (said(READY, Reason::Available), None));
+}
