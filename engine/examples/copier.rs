@@ -50,7 +50,7 @@ impl Reconcile<ConfigMap> for Copier {
         for copy in cache.by_index::<BySource>(cx.key()) {
             if !targets().any(|target| *target == *copy.metadata().namespace) {
                 match cx.client().delete(&copy.key(), &Deletion::unchanged(copy.metadata())).await? {
-                    Deleted::Gone => cache.remember_deleted(&copy.key(), &copy.metadata().uid),
+                    Deleted::Gone => cache.remember_deleted(copy.metadata()),
                     Deleted::Terminating(copy) => drop(cache.remember(copy)),
                 }
             }

@@ -14,6 +14,7 @@
 //!
 //! Everything that a reader is told takes this into account: single objects, lists, keys, counts and indexes.
 
+mod difference;
 mod index;
 mod overlay;
 mod state;
@@ -23,12 +24,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
+use self::difference::{Difference, difference, differs};
 pub use self::index::{ByNamespace, ByOwner, Index};
-use self::overlay::What;
-use self::state::{Difference, State};
+use self::overlay::{Life, What};
+use self::state::State;
 pub use self::stats::Stats;
 use crate::api::{Collection, Entry, Scope};
-use crate::object::{Key, Object, ResourceVersion, Uid};
+use crate::object::{Key, Metadata, Object, ResourceVersion};
 use crate::watch::{Audit, Reason, Transaction};
 
 /// What a transaction did to one key. One of the two sides is always there.
@@ -155,7 +157,7 @@ impl<T: Object> Writer<T> {
             (state.objects(), state.indexes.fresh())
         };
         let origin = if reason == Reason::Initial { Origin::InitialList } else { Origin::Relist };
-        let Difference { objects, quarantined, mut changes } = state::difference(&former, entries, restored, origin);
+        let Difference { objects, quarantined, mut changes } = difference(&former, entries, restored, origin);
         drop(former);
         let mut indexes = shells.filled(objects.iter());
         let mut objects = Some(objects);
@@ -181,7 +183,7 @@ impl<T: Object> Writer<T> {
     pub fn reuse<'e>(&self, entries: impl IntoIterator<Item = &'e mut Entry<T>>) {
         let state = self.part.read();
         for entry in entries {
-            if let Some(known) = state.object(&entry.key()).filter(|known| !state::differs(known, entry)) {
+            if let Some(known) = state.object(&entry.key()).filter(|known| !differs(known, entry)) {
                 *entry = known.clone();
             }
         }
@@ -232,20 +234,20 @@ impl<T: Object> Reader<T> {
         let metadata = object.metadata();
         if let Some(part) = self.part(&metadata.key()) {
             let fits = part.collection.selector.fits(metadata);
-            let what =
-                if fits { What::Written(Entry::Valid(object.clone())) } else { What::Hidden(metadata.uid.clone()) };
-            part.write().remember(&metadata.key(), what, &metadata.resource_version);
+            let what = if fits { What::Written(Entry::Valid(object.clone())) } else { What::Left(Life::of(metadata)) };
+            part.write().remember(&metadata.key(), what);
             part.publish_stats();
         }
         object
     }
 
-    /// Hides the life `uid` of an object until the stream has seen its end: to be told once the server has said that it is
-    /// deleted, and no earlier. (While finalizers hold it, the server answers with the object; that is to be
-    /// [remembered](Self::remember) instead.)
-    pub fn remember_deleted(&self, key: &Key, uid: &Uid) {
-        if let Some(part) = self.part(key) {
-            part.write().remember_deleted(key, uid);
+    /// Hides the life of an object that `deleted` is the last known state of, until the stream has seen its end: to be told
+    /// once the server has said that it is deleted, and no earlier. (While finalizers hold it, the server answers with the
+    /// object; that is to be [remembered](Self::remember) instead.)
+    pub fn remember_deleted(&self, deleted: &Metadata) {
+        let key = deleted.key();
+        if let Some(part) = self.part(&key) {
+            part.write().remember_deleted(&key, Life::of(deleted));
             part.publish_stats();
         }
     }

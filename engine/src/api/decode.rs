@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{Error, Status};
-use crate::object::{Key, Metadata, Object, ResourceVersion};
+use crate::object::{Key, Metadata, Object, ResourceVersion, Uid};
 
 /// An object as it arrived.
 #[derive(Debug)]
@@ -64,17 +64,40 @@ impl<T: Object> Entry<T> {
         match serde_json::from_str::<T>(json) {
             Ok(object) => Ok(Self::Valid(Arc::new(object))),
             Err(error) => {
-                #[derive(Deserialize)]
-                struct Bare {
-                    metadata: Metadata,
-                }
-                let Bare { metadata } = serde_json::from_str(json).map_err(Error::Decode)?;
+                let metadata = bare_metadata(json)?;
                 // Not serde's own words: they quote the value, which may be a secret in the wrong place.
                 let error = format!("does not fit its type at line {}, column {}", error.line(), error.column());
                 Ok(Self::Invalid(Arc::new(Invalid { metadata, error })))
             }
         }
     }
+}
+
+/// The metadata of an object that does not fit its type. If not even that is as it should be: what names the object.
+fn bare_metadata(json: &str) -> Result<Metadata, Error> {
+    #[derive(Deserialize)]
+    struct Bare {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: Identity,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Identity {
+        name: Arc<str>,
+        #[serde(default)]
+        namespace: Arc<str>,
+        uid: Uid,
+        resource_version: ResourceVersion,
+    }
+    if let Ok(Bare { metadata }) = serde_json::from_str(json) {
+        return Ok(metadata);
+    }
+    let Named { metadata: Identity { name, namespace, uid, resource_version } } =
+        serde_json::from_str(json).map_err(Error::Decode)?;
+    Ok(Metadata { name, namespace, uid, resource_version, ..Metadata::default() })
 }
 
 /// One page of a list.
@@ -214,6 +237,26 @@ pub(crate) mod tests {
     fn a_list_whose_items_are_null_is_empty() {
         let page = Page::<Thing>::decode(br#"{"metadata":{"resourceVersion":"7"},"items":null}"#).expect("a list");
         assert!(page.entries.is_empty());
+    }
+
+    #[test]
+    fn an_object_that_has_nothing_right_but_its_name_is_known_by_that() {
+        let bad = r#"{"metadata":{"name":"bad","uid":"u","resourceVersion":"7","labels":{"a":1}},"size":3}"#;
+        let page = format!(r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{bad}]}}"#);
+        let event = |kind: &str| format!(r#"{{"type":"{kind}","object":{bad}}}"#);
+        let mut entries = Page::<Thing>::decode(page.as_bytes()).expect("a list").entries;
+        for kind in ["ADDED", "MODIFIED", "DELETED"] {
+            match Event::decode(event(kind).as_bytes()).expect("an event") {
+                Event::Upsert(entry) if kind != "DELETED" => entries.push(entry),
+                Event::Delete(entry) if kind == "DELETED" => entries.push(entry),
+                other => panic!("{kind}: {other:?}"),
+            }
+        }
+        assert_eq!(entries.len(), 4);
+        for entry in entries {
+            assert!(matches!(entry, Entry::Invalid(_)));
+            assert_eq!((entry.key(), &*entry.metadata().uid.0), (Key::new("", "bad"), "u"));
+        }
     }
 
     #[test]

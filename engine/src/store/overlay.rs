@@ -1,10 +1,11 @@
 //! What this process itself wrote and deleted, until the stream brings it back.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::api::Entry;
-use crate::object::{Key, Object, ResourceVersion, Uid};
+use crate::object::{Key, Metadata, Object, ResourceVersion, Uid};
 
 /// Own writes and deletes, by key.
 ///
@@ -32,8 +33,46 @@ struct Own<T> {
 pub(super) enum What<T> {
     /// This.
     Written(Entry<T>),
-    /// Anything but this life.
-    Hidden(Uid),
+    /// Not this life, nor any before it: it was deleted here. With what readers saw of it, if the stream never brought that.
+    Deleted(Life, Option<Entry<T>>),
+    /// Not this life, nor any before it: it was changed here so that it is no longer covered.
+    Left(Life),
+}
+
+/// A life of an object, and the last version that is known of it.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    pub(super) uid: Uid,
+    pub(super) version: ResourceVersion,
+}
+
+impl Life {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { uid: metadata.uid.clone(), version: metadata.resource_version.clone() }
+    }
+
+    /// Returns true if `entry` is this life, or one before it.
+    pub(super) fn covers<T: Object>(&self, entry: &Entry<T>) -> bool {
+        let metadata = entry.metadata();
+        metadata.uid == self.uid || metadata.resource_version.compare(&self.version).is_some_and(Ordering::is_lt)
+    }
+}
+
+impl<T: Object> What<T> {
+    /// What is to be seen of a key of which the stream has `streamed`.
+    pub(super) fn over<'e>(&'e self, streamed: Option<&'e Entry<T>>) -> Option<&'e Entry<T>> {
+        match self {
+            Self::Written(entry) => Some(entry),
+            Self::Deleted(life, _) | Self::Left(life) => streamed.filter(|entry| !life.covers(entry)),
+        }
+    }
+
+    pub(super) fn life(&self) -> Life {
+        match self {
+            Self::Written(entry) => Life::of(entry.metadata()),
+            Self::Deleted(life, _) | Self::Left(life) => life.clone(),
+        }
+    }
 }
 
 /// How long it has waited.
@@ -66,17 +105,20 @@ impl<T: Object> Overlay<T> {
         self.own.len()
     }
 
-    /// Keeps `what` of `key` until the stream has passed `version`; until it is told otherwise, if there is none, or if it
-    /// has no order. Returns false if something later is kept already.
-    pub(super) fn keep(&mut self, key: &Key, what: What<T>, version: Option<&ResourceVersion>) -> bool {
-        let order = version.filter(|version| version.is_comparable()).map(order);
+    /// Keeps `what` of `key` until the stream has passed its version; until it is told otherwise, if that has no order or is
+    /// `passed`. Does nothing if something later is kept already.
+    pub(super) fn keep(&mut self, key: &Key, what: What<T>, passed: bool) {
+        let life = what.life();
+        let order = (life.version.is_comparable() && !passed).then(|| order(&life.version));
         if let Some(kept) = self.own.get(key) {
-            // A life that was ended here has no later state, whenever the answer to an earlier write comes in.
-            let is_over = matches!((&kept.what, &what), (What::Hidden(gone), What::Written(late))
-                if kept.order.is_none() && *gone == late.metadata().uid);
-            let is_late = kept.order.as_ref().zip(order.as_ref()).is_some_and(|(kept, new)| kept >= new);
-            if is_over || is_late {
-                return false;
+            let is_late = match (&kept.what, &what) {
+                // A life that was ended here has no later state, whenever the answer to an earlier write comes in.
+                (What::Deleted(gone, _), What::Written(_) | What::Left(_)) if gone.uid == life.uid => true,
+                (What::Written(entry), What::Deleted(gone, _)) if entry.metadata().uid == gone.uid => false,
+                _ => kept.what.life().version.reaches(&life.version),
+            };
+            if is_late {
+                return;
             }
         }
         self.remove(key);
@@ -84,7 +126,6 @@ impl<T: Object> Overlay<T> {
             self.awaited.insert((order.clone(), key.clone()));
         }
         self.own.insert(key.clone(), Own { what, order, age: Age::New });
-        true
     }
 
     pub(super) fn remove(&mut self, key: &Key) -> Option<What<T>> {
@@ -95,7 +136,8 @@ impl<T: Object> Overlay<T> {
         Some(own.what)
     }
 
-    /// Removes everything that a stream which has reached `version` has passed.
+    /// Removes everything that a stream which has reached `version` has passed. Of a life that was deleted here, this is the
+    /// last state that is known, and its end is still to come if the stream has it now.
     pub(super) fn pass(&mut self, version: &ResourceVersion) -> Vec<(Key, What<T>)> {
         if !version.is_comparable() {
             return Vec::new();
@@ -110,12 +152,12 @@ impl<T: Object> Overlay<T> {
         passed
     }
 
-    /// Removes what the stream has confirmed by `now`, the state of `key` that it brings: a life that is over here is over
-    /// there as well, or a write without an order has come back.
+    /// Removes what has no order and is confirmed by `now`, the state of `key` that the stream brings: a life that is over here
+    /// is over there as well, or a write has come back.
     pub(super) fn confirm(&mut self, key: &Key, now: Option<&Entry<T>>) -> Option<What<T>> {
         let own = self.own.get(key).filter(|own| own.order.is_none())?;
         let confirmed = match &own.what {
-            What::Hidden(uid) => now.is_none_or(|now| now.metadata().uid != *uid),
+            What::Deleted(life, _) | What::Left(life) => now.is_none_or(|now| !life.covers(now)),
             What::Written(entry) => now.is_some_and(|now| is_same(entry, now)),
         };
         if confirmed { self.remove(key) } else { None }
@@ -123,11 +165,7 @@ impl<T: Object> Overlay<T> {
 
     /// Removes an own write of a life that the stream has seen end.
     pub(super) fn end(&mut self, key: &Key, uid: &Uid) -> Option<What<T>> {
-        let of_that_life = match &self.own.get(key)?.what {
-            What::Written(entry) => entry.metadata().uid == *uid,
-            What::Hidden(hidden) => hidden == uid,
-        };
-        if of_that_life { self.remove(key) } else { None }
+        if self.own.get(key)?.what.life().uid == *uid { self.remove(key) } else { None }
     }
 
     /// Removes everything.
@@ -152,7 +190,7 @@ impl<T: Object> Overlay<T> {
     /// The server says that it is as it is kept here: asks no more of a life that is over, and later of one that goes on.
     pub(super) fn settle(&mut self, key: &Key) {
         if let Some(own) = self.own.get_mut(key) {
-            own.age = if matches!(own.what, What::Hidden(_)) { Age::Settled } else { Age::New };
+            own.age = if matches!(own.what, What::Deleted(..)) { Age::Settled } else { Age::New };
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What the stream has brought, what was written beside it, and the indexes over both. Knows no lock.
 
-use std::collections::hash_map::Entry::{Occupied, Vacant};
-use std::collections::{HashMap, HashSet};
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::difference::{changed, differs, is_before, is_older, is_quarantined, unseen};
 use super::index::{Index, Indexes};
-use super::overlay::{Overlay, What};
+use super::overlay::{Life, Overlay, What};
 use super::{Change, Origin};
 use crate::api::Entry;
-use crate::object::{Key, Object, ResourceVersion, Uid};
+use crate::object::{Key, Object, ResourceVersion};
 
 pub(super) type Objects<T> = HashMap<Key, Entry<T>>;
 
@@ -40,8 +41,7 @@ impl<T: Object> State<T> {
         let streamed = self.objects.get(key);
         match self.own.get(key) {
             None => streamed,
-            Some(What::Written(entry)) => Some(entry),
-            Some(What::Hidden(uid)) => streamed.filter(|entry| entry.metadata().uid != *uid),
+            Some(what) => what.over(streamed),
         }
     }
 
@@ -122,7 +122,7 @@ impl<T: Object> State<T> {
         if self.version.as_ref().is_none_or(|reached| version.reaches(reached) || !version.is_comparable()) {
             self.version = Some(version.clone());
         }
-        let passed = self.own.pass(version);
+        let passed = self.pass(version);
         self.dropped(passed, Origin::Event, changes);
     }
 
@@ -152,7 +152,7 @@ impl<T: Object> State<T> {
         let former = std::mem::replace(&mut self.objects, Arc::new(objects));
         let indexes = std::mem::replace(&mut self.indexes, indexes);
         let goes_on = !restored && self.version.as_ref().is_none_or(|former| version.reaches(former));
-        let mut over = if goes_on || !version.is_comparable() { self.own.pass(&version) } else { self.own.clear() };
+        let mut over = if goes_on || !version.is_comparable() { self.pass(&version) } else { self.own.clear() };
         for key in self.own.keys().cloned().collect::<Vec<_>>() {
             let now = self.objects.get(&key).cloned();
             if let Some(what) = self.own.confirm(&key, now.as_ref()) {
@@ -167,22 +167,39 @@ impl<T: Object> State<T> {
     }
 
     /// Keeps an own write of `key`.
-    pub(super) fn remember(&mut self, key: &Key, what: What<T>, version: &ResourceVersion) {
-        let is_passed = self.version.as_ref().is_some_and(|reached| reached.reaches(version));
-        let is_back = self.objects.get(key).is_some_and(|entry| entry.metadata().resource_version == *version);
+    pub(super) fn remember(&mut self, key: &Key, what: What<T>) {
+        let version = what.life().version;
+        let is_passed = self.has_passed(&version);
+        let is_back = self.objects.get(key).is_some_and(|entry| entry.metadata().resource_version == version);
         if !is_passed && !is_back {
             let before = self.seen(key).cloned();
-            self.own.keep(key, what, Some(version));
+            self.own.keep(key, what, false);
             self.refile(key, before.as_ref());
         }
     }
 
     /// Keeps an own delete of `key`.
-    pub(super) fn remember_deleted(&mut self, key: &Key, uid: &Uid) {
+    pub(super) fn remember_deleted(&mut self, key: &Key, mut life: Life) {
         let before = self.seen(key).cloned();
-        // A later life that is known already shows that this one is over.
-        if before.as_ref().is_none_or(|before| before.metadata().uid == *uid) {
-            self.own.keep(key, What::Hidden(uid.clone()), None);
+        if let Some(before) = &before {
+            let is_same = before.metadata().uid == life.uid;
+            if is_same && life.version.compare(&before.metadata().resource_version).is_some_and(Ordering::is_lt) {
+                life = Life::of(before.metadata());
+            }
+            // A later life that is known already shows that this one is over.
+            if !life.covers(before) {
+                return;
+            }
+        }
+        let is_passed = self.has_passed(&life.version);
+        let is_streamed = self.objects.get(key).is_some_and(|entry| entry.metadata().uid == life.uid);
+        if is_streamed || !is_passed {
+            let only_written = match self.own.get(key) {
+                Some(What::Written(entry)) => Some(entry.clone()),
+                Some(What::Deleted(_, last)) => last.clone(),
+                Some(What::Left(_)) | None => None,
+            };
+            self.own.keep(key, What::Deleted(life, only_written.filter(|_| !is_streamed)), is_passed);
             self.refile(key, before.as_ref());
         }
     }
@@ -194,31 +211,24 @@ impl<T: Object> State<T> {
     /// Takes in what the server has of a key that was overdue, and whether that is covered here.
     pub(super) fn found(&mut self, key: &Key, now: Option<Entry<T>>, fits: bool, changes: &mut Vec<Change<T>>) {
         let before = self.seen(key).cloned();
-        let Some(what) = self.own.get(key) else { return };
-        let known = match what {
-            What::Written(entry) => entry.metadata().uid.clone(),
-            What::Hidden(uid) => uid.clone(),
-        };
-        let is_hidden = matches!(what, What::Hidden(_));
-        let streams = |uid: &Uid| self.objects.get(key).is_some_and(|entry| entry.metadata().uid == *uid);
+        let Some(life) = self.own.get(key).map(What::life) else { return };
+        let streamed = self.objects.get(key);
         match now {
-            // It is over. If the stream still has it, it will say so; else there is nothing to hide.
-            None if streams(&known) => {
-                if !is_hidden {
-                    self.own.remove(key);
-                    self.own.keep(key, What::Hidden(known), None);
-                }
+            // It is over, and the stream will say so: it has it now, or will before its end.
+            None if streamed.is_some_and(|entry| life.covers(entry)) || self.is_before(&life.version) => {
+                let is_passed = !self.is_before(&life.version);
+                self.own.remove(key);
+                self.own.keep(key, What::Deleted(life, None), is_passed);
                 self.own.settle(key);
             }
             None => drop(self.own.remove(key)),
             Some(now) => {
-                let (uid, version) = (now.metadata().uid.clone(), now.metadata().resource_version.clone());
-                let is_passed = self.version.as_ref().is_some_and(|reached| reached.reaches(&version));
-                let is_back = self.objects.get(key).is_some_and(|entry| !differs(entry, &now));
+                let is_passed = self.has_passed(&now.metadata().resource_version);
+                let is_back = streamed.is_some_and(|entry| !differs(entry, &now));
                 self.own.remove(key);
                 if !is_passed && !is_back {
-                    let what = if fits { What::Written(now) } else { What::Hidden(uid) };
-                    self.own.keep(key, what, Some(&version));
+                    let what = if fits { What::Written(now) } else { What::Left(Life::of(now.metadata())) };
+                    self.own.keep(key, what, false);
                 }
             }
         }
@@ -231,6 +241,30 @@ impl<T: Object> State<T> {
         if !is_same {
             changed(before, after, Origin::Event, changes);
         }
+    }
+
+    /// Removes the own writes that a stream which has reached `version` has passed.
+    fn pass(&mut self, version: &ResourceVersion) -> Vec<(Key, What<T>)> {
+        let mut passed = self.own.pass(version);
+        passed.retain(|(key, what)| {
+            let What::Deleted(life, _) = what else { return true };
+            let goes_on = self.objects.get(key).is_some_and(|entry| entry.metadata().uid == life.uid);
+            if goes_on {
+                self.own.keep(key, What::Deleted(life.clone(), None), true);
+            }
+            !goes_on
+        });
+        passed
+    }
+
+    /// Returns true if the stream is known to be at `version` or past it.
+    fn has_passed(&self, version: &ResourceVersion) -> bool {
+        self.version.as_ref().is_some_and(|reached| reached.reaches(version))
+    }
+
+    /// Returns true if the stream is known to be before `version`.
+    fn is_before(&self, version: &ResourceVersion) -> bool {
+        self.version.as_ref().is_none_or(|reached| reached.compare(version).is_some_and(Ordering::is_lt))
     }
 
     /// Makes `entry` what the stream has of `key`.
@@ -271,101 +305,9 @@ impl<T: Object> State<T> {
         if !self.indexes.is_empty() {
             for (key, what) in &dropped {
                 let streamed = self.objects.get(key);
-                let before = match what {
-                    What::Written(entry) => Some(entry),
-                    What::Hidden(uid) => streamed.filter(|entry| entry.metadata().uid != *uid),
-                };
-                self.indexes.refile(key, before, streamed);
+                self.indexes.refile(key, what.over(streamed), streamed);
             }
         }
         unseen(dropped, &self.objects, origin, changes);
-    }
-}
-
-/// What a snapshot makes of a cache.
-pub(super) struct Difference<T> {
-    pub(super) objects: Objects<T>,
-    pub(super) quarantined: usize,
-    pub(super) changes: Vec<Change<T>>,
-}
-
-/// Holds a snapshot against what was there. Where a cluster was `restored`, the same version may stand for another content, so
-/// that everything counts as changed.
-pub(super) fn difference<T: Object>(
-    former: &Objects<T>,
-    entries: Vec<Entry<T>>,
-    restored: bool,
-    origin: Origin,
-) -> Difference<T> {
-    let (mut objects, mut changes) = (Objects::with_capacity(entries.len()), Vec::new());
-    for entry in entries {
-        match objects.entry(entry.key()) {
-            Vacant(vacant) => drop(vacant.insert(entry)),
-            // Pages of a list that the server could not keep at one version: the later state is the true one.
-            Occupied(mut occupied) if !is_older(&entry, occupied.get()) => drop(occupied.insert(entry)),
-            Occupied(_) => {}
-        }
-    }
-    for (key, entry) in &mut objects {
-        match former.get(key) {
-            Some(old) if !restored && !differs(old, entry) => *entry = old.clone(),
-            old => changed(old.cloned(), Some(entry.clone()), origin, &mut changes),
-        }
-    }
-    for (key, old) in former {
-        if !objects.contains_key(key) {
-            changed(Some(old.clone()), None, origin, &mut changes);
-        }
-    }
-    let quarantined = objects.values().filter(|entry| is_quarantined(entry)).count();
-    Difference { objects, quarantined, changes }
-}
-
-pub(super) fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
-    let (old, new) = (old.metadata(), new.metadata());
-    old.uid != new.uid || old.resource_version != new.resource_version
-}
-
-/// Files what readers saw only as own writes and see no longer: an object that was written here and deleted by somebody else
-/// before the stream brought it leaves no other trace. And what they did not see for an own write, and see again.
-fn unseen<T: Object>(dropped: Vec<(Key, What<T>)>, objects: &Objects<T>, origin: Origin, changes: &mut Vec<Change<T>>) {
-    if dropped.is_empty() {
-        return;
-    }
-    let told: HashSet<Key> = changes.iter().map(Change::key).collect();
-    for (key, what) in dropped.into_iter().filter(|(key, _)| !told.contains(key)) {
-        let now = objects.get(&key);
-        match what {
-            What::Written(written) if now.is_none_or(|now| differs(&written, now)) => {
-                changed(Some(written), now.cloned(), origin, changes);
-            }
-            What::Hidden(uid) if now.is_some_and(|now| now.metadata().uid == uid) => {
-                changed(None, now.cloned(), origin, changes);
-            }
-            What::Written(_) | What::Hidden(_) => {}
-        }
-    }
-}
-
-fn is_quarantined<T>(entry: &Entry<T>) -> bool {
-    matches!(entry, Entry::Invalid(_))
-}
-
-fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
-    is_before(&entry.metadata().resource_version, &than.metadata().resource_version)
-}
-
-fn is_before(version: &ResourceVersion, other: &ResourceVersion) -> bool {
-    version.compare(other).is_some_and(std::cmp::Ordering::is_lt)
-}
-
-/// Files a change; a new life under an old name is a delete and an add.
-fn changed<T: Object>(old: Option<Entry<T>>, new: Option<Entry<T>>, origin: Origin, changes: &mut Vec<Change<T>>) {
-    match (old, new) {
-        (Some(old), Some(new)) if old.metadata().uid != new.metadata().uid => {
-            changes.push(Change { old: Some(old), new: None, origin });
-            changes.push(Change { old: None, new: Some(new), origin });
-        }
-        (old, new) => changes.push(Change { old, new, origin }),
     }
 }

@@ -1,5 +1,7 @@
 //! The cache without a server: transactions in, changes and reads out.
 
+mod model;
+
 use super::*;
 use crate::api::Thing;
 use crate::object::{Metadata, Uid};

@@ -1,0 +1,110 @@
+//! What was and what is, held against each other: the changes that are told.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+
+use super::overlay::What;
+use super::state::Objects;
+use super::{Change, Origin};
+use crate::api::Entry;
+use crate::object::{Key, Object, ResourceVersion};
+
+/// What a snapshot makes of a cache.
+pub(super) struct Difference<T> {
+    pub(super) objects: Objects<T>,
+    pub(super) quarantined: usize,
+    pub(super) changes: Vec<Change<T>>,
+}
+
+/// Holds a snapshot against what was there. Where a cluster was `restored`, the same version may stand for another content, so
+/// that everything counts as changed.
+pub(super) fn difference<T: Object>(
+    former: &Objects<T>,
+    entries: Vec<Entry<T>>,
+    restored: bool,
+    origin: Origin,
+) -> Difference<T> {
+    let (mut objects, mut changes) = (Objects::with_capacity(entries.len()), Vec::new());
+    for entry in entries {
+        match objects.entry(entry.key()) {
+            Vacant(vacant) => drop(vacant.insert(entry)),
+            // Pages of a list that the server could not keep at one version: the later state is the true one.
+            Occupied(mut occupied) if !is_older(&entry, occupied.get()) => drop(occupied.insert(entry)),
+            Occupied(_) => {}
+        }
+    }
+    for (key, entry) in &mut objects {
+        match former.get(key) {
+            Some(old) if !restored && !differs(old, entry) => *entry = old.clone(),
+            old => changed(old.cloned(), Some(entry.clone()), origin, &mut changes),
+        }
+    }
+    for (key, old) in former {
+        if !objects.contains_key(key) {
+            changed(Some(old.clone()), None, origin, &mut changes);
+        }
+    }
+    let quarantined = objects.values().filter(|entry| is_quarantined(entry)).count();
+    Difference { objects, quarantined, changes }
+}
+
+pub(super) fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
+    let (old, new) = (old.metadata(), new.metadata());
+    old.uid != new.uid || old.resource_version != new.resource_version
+}
+
+/// Files what readers saw only as own writes and see no longer: an object that was written here and deleted by somebody else
+/// before the stream brought it leaves no other trace. And what they did not see for an own write, and see again.
+pub(super) fn unseen<T: Object>(
+    dropped: Vec<(Key, What<T>)>,
+    objects: &Objects<T>,
+    origin: Origin,
+    changes: &mut Vec<Change<T>>,
+) {
+    if dropped.is_empty() {
+        return;
+    }
+    let told: HashSet<Key> = changes.iter().map(Change::key).collect();
+    for (key, what) in dropped.into_iter().filter(|(key, _)| !told.contains(key)) {
+        let now = objects.get(&key);
+        match what {
+            What::Written(written) if now.is_none_or(|now| differs(&written, now)) => {
+                changed(Some(written), now.cloned(), origin, changes);
+            }
+            What::Deleted(life, _) | What::Left(life) if now.is_some_and(|now| life.covers(now)) => {
+                changed(None, now.cloned(), origin, changes);
+            }
+            What::Deleted(_, Some(last)) if now.is_none() => changed(Some(last), None, origin, changes),
+            What::Written(_) | What::Deleted(..) | What::Left(_) => {}
+        }
+    }
+}
+
+pub(super) fn is_quarantined<T>(entry: &Entry<T>) -> bool {
+    matches!(entry, Entry::Invalid(_))
+}
+
+pub(super) fn is_older<T: Object>(entry: &Entry<T>, than: &Entry<T>) -> bool {
+    is_before(&entry.metadata().resource_version, &than.metadata().resource_version)
+}
+
+pub(super) fn is_before(version: &ResourceVersion, other: &ResourceVersion) -> bool {
+    version.compare(other).is_some_and(Ordering::is_lt)
+}
+
+/// Files a change; a new life under an old name is a delete and an add.
+pub(super) fn changed<T: Object>(
+    old: Option<Entry<T>>,
+    new: Option<Entry<T>>,
+    origin: Origin,
+    changes: &mut Vec<Change<T>>,
+) {
+    match (old, new) {
+        (Some(old), Some(new)) if old.metadata().uid != new.metadata().uid => {
+            changes.push(Change { old: Some(old), new: None, origin });
+            changes.push(Change { old: None, new: Some(new), origin });
+        }
+        (old, new) => changes.push(Change { old, new, origin }),
+    }
+}
