@@ -150,6 +150,23 @@ impl Drop for Unanswered {
     }
 }
 
+/// Whether the server said that it did not begin with the request: it announced the end of the connection (GOAWAY) with the
+/// number of the last one that it looked at, or refused this one (`REFUSED_STREAM`). An API server does the first after it has
+/// answered 401, when it is stopped, and now and then to spread its clients (`--goaway-chance`).
+fn is_unprocessed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            // Of requests that it looked at, h2 says that the connection broke, and not this.
+            let ended = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote() && (refused || ended);
+        }
+        cause = error.source();
+    }
+    false
+}
+
 impl tower::Service<Request> for Client {
     type Response = Response;
     type Error = Error;
@@ -176,7 +193,13 @@ impl tower::Service<Request> for Client {
             let response = pool.request(request).await;
             unanswered.answered();
             let response = response.map_err(|error| {
-                if error.is_connect() { Error::Connect(error.into()) } else { Error::Lost(error.into()) }
+                if error.is_connect() {
+                    Error::Connect(error.into())
+                } else if is_unprocessed(&error) {
+                    Error::Unprocessed(error.into())
+                } else {
+                    Error::Lost(error.into())
+                }
             })?;
             let cut = move |error: hyper::Error| {
                 // Lives as long as the body does.

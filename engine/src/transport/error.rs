@@ -30,6 +30,10 @@ pub enum Error {
     #[error("cannot connect to the API server")]
     Connect(#[source] Cause),
 
+    /// The server ended the connection, and said that it had not begun with the request (RFC 9113, section 8.7).
+    #[error("the server ended the connection before it began with the request")]
+    Unprocessed(#[source] Cause),
+
     /// The connection was lost before the response began. Whether the request was executed is unknown.
     #[error("the connection was lost before the response")]
     Lost(#[source] Cause),
@@ -68,7 +72,7 @@ impl Error {
 
     /// Returns true if the connection was there and was lost.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost(_) | Self::Cut(_))
+        matches!(self, Self::Lost(_) | Self::Cut(_) | Self::Unprocessed(_))
     }
 
     /// Returns true if the request was refused, or cut off, since this process does not lead.
@@ -76,8 +80,15 @@ impl Error {
         matches!(self, Self::Fenced { .. })
     }
 
-    /// Returns true if the server cannot have seen the request, so that it may be repeated whatever it was.
+    /// Returns true if the server cannot have begun with the request, so that it may be repeated whatever it was.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::Credential(_) | Self::Connect(_) | Self::Fenced { sent: false })
+        matches!(
+            self,
+            Self::Setting { .. }
+                | Self::Credential(_)
+                | Self::Connect(_)
+                | Self::Unprocessed(_)
+                | Self::Fenced { sent: false }
+        )
     }
 }

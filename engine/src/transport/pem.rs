@@ -11,9 +11,10 @@ use super::error::Cause;
 ///
 /// # Errors
 ///
-/// If a section cannot be decoded, or there is no certificate at all.
+/// If a section cannot be decoded, or there is no certificate at all. The message never quotes the text: it may be a key's.
 pub(super) fn certificates(mut text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cause> {
-    let found = rustls_pemfile::certs(&mut text).collect::<Result<Vec<_>, io::Error>>()?;
+    let found = rustls_pemfile::certs(&mut text).collect::<Result<Vec<_>, io::Error>>();
+    let found = found.map_err(|_| "it is not PEM")?;
     if found.is_empty() { Err("it holds no certificate".into()) } else { Ok(found) }
 }
 
@@ -53,6 +54,8 @@ mod tests {
         let broken = b"-----BEGIN PRIVATE KEY-----\nhunter2!\n-----END PRIVATE KEY-----\n";
         assert_eq!(private_key(broken).unwrap_err().to_string(), "it is not PEM");
         assert_eq!(private_key(b"hunter2").unwrap_err().to_string(), "it holds no private key");
+        let unended = b"-----BEGIN hunter2-----\nYQ==\n";
+        assert_eq!(certificates(unended).unwrap_err().to_string(), "it is not PEM");
         assert_eq!(certificates(b"").unwrap_err().to_string(), "it holds no certificate");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - A GET whose connection was lost before the response: reading twice is harmless. So is a write whose sender says that it
 //!   is [`Repeatable`], unless it is a POST: whatever is said of it, a POST makes a new thing each time.
+//! - Any request of which the server says that it did not begin with it, since it ends the connection.
 //! - Any request that the server refuses with 429 or 503 *and* `Retry-After`: the API server sends these two together
 //!   where it did not begin with a request.
 //!
@@ -80,6 +81,7 @@ impl tower::retry::Policy<Request, Response, Error> for Policy {
 /// The wait that the server asks for, if the request may be repeated.
 fn repeatable(request: &Request, result: &Result<Response, Error>) -> Option<Duration> {
     match result {
+        Err(Error::Unprocessed(_)) => Some(Duration::ZERO),
         Err(Error::Lost(_)) if is_harmless_twice(request) => Some(Duration::ZERO),
         Ok(response) => match response.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -117,10 +119,11 @@ mod tests {
     enum Fate {
         Answer(u16, Option<&'static str>),
         Lost,
+        Unprocessed,
         Refused,
         Late,
     }
-    use Fate::{Answer, Late, Lost, Refused};
+    use Fate::{Answer, Late, Lost, Refused, Unprocessed};
 
     fn answer(status: u16, retry_after: Option<&str>) -> Response {
         let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
@@ -140,6 +143,7 @@ mod tests {
             std::future::ready(match now {
                 Answer(status, retry_after) => Ok(answer(status, retry_after)),
                 Lost => Err(Error::Lost("reset".into())),
+                Unprocessed => Err(Error::Unprocessed("goaway".into())),
                 Refused => Err(Error::Connect("refused".into())),
                 Late => Err(Error::Late(Duration::from_secs(30))),
             })
@@ -183,6 +187,13 @@ mod tests {
             assert_eq!(attempts_of(Method::POST, said, Answer(504, Some("1")), 1).await, 1, "{said:?}");
         }
         assert_eq!(attempts_of(Method::GET, Some(Repeatable::No), Lost, 1).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_did_not_begin_with_is_repeated_whatever_it_is() {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            assert_eq!(attempts(method, Unprocessed, 1).await, 2);
+        }
     }
 
     #[tokio::test(start_paused = true)]
