@@ -68,8 +68,10 @@ impl Layout {
             Component::Scheduler => self.scheduler(),
             Component::Kwok => self.kwok(),
         };
-        let extra = self.extra.iter().filter(|(of, _)| *of == component);
-        flags.extend(extra.map(|(_, flag)| flag.clone()));
+        let extra: Vec<&String> = self.extra.iter().filter(|(of, _)| *of == component).map(|(_, flag)| flag).collect();
+        // Of a flag that takes a list, one given twice would add to the other.
+        flags.retain(|flag| extra.iter().all(|extra| name(extra) != name(flag)));
+        flags.extend(extra.into_iter().cloned());
         flags
     }
 
@@ -167,6 +169,11 @@ impl Layout {
     }
 }
 
+/// The flag without its value.
+fn name(flag: &str) -> &str {
+    flag.split('=').next().unwrap_or(flag)
+}
+
 fn flag(name: &str, value: &str) -> String {
     format!("--{name}={value}")
 }
@@ -199,6 +206,14 @@ mod tests {
                 assert!(!url || flag.contains("127.0.0.1"), "{component} {flag}");
             }
         }
+    }
+
+    #[test]
+    fn a_flag_of_the_caller_takes_the_place_of_ours() {
+        let extra = vec![(Component::ApiServer, "--etcd-servers=http://127.0.0.1:9".to_owned())];
+        let flags = Layout { extra, ..layout() }.flags(Component::ApiServer);
+        let etcd: Vec<_> = flags.iter().filter(|flag| flag.starts_with("--etcd-servers")).collect();
+        assert_eq!(etcd, ["--etcd-servers=http://127.0.0.1:9"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod model;
 
 use super::*;
 use crate::api::Thing;
-use crate::object::{Metadata, Uid};
+use crate::object::{Metadata, OwnerReference, Uid};
 
 fn thing(name: &str, uid: &str, at: &str) -> Thing {
     let metadata = Metadata {
@@ -222,4 +222,76 @@ async fn a_cache_of_namespaces_is_synced_when_each_has_been_listed() {
     assert!(reader.is_synced());
     assert_eq!(seen(&reader, "a").as_deref(), Some("5"), "the relist of one leaves the other alone");
     assert!(reader.get(&Key::new("elsewhere", "a")).is_none());
+}
+
+#[test]
+fn after_a_restore_what_looks_the_same_counts_as_changed() {
+    let (mut writer, _reader) = one_part();
+    writer.commit(replace("900", vec![entry("a", "u", "505")]));
+    let (version, entries) = (version("510"), vec![entry("a", "u", "505")]);
+    let restored = Transaction::Replace { version, entries, reason: Reason::Initial, restored: true };
+    assert_eq!(shown(&writer.commit(restored)), ["a: 505 -> 505"], "its content may be another");
+}
+
+#[test]
+fn an_object_that_is_listed_twice_is_told_once_and_in_its_later_state() {
+    let (mut writer, reader) = one_part();
+    let changes = writer.commit(replace("20", vec![entry("a", "u", "12"), entry("a", "u", "9"), entry("b", "v", "3")]));
+    assert_eq!(shown(&changes), ["a: - -> 12", "b: - -> 3"]);
+    assert_eq!((seen(&reader, "a").as_deref(), reader.len()), (Some("12"), 2));
+}
+
+#[test]
+fn changes_tell_whether_a_list_or_a_watch_brought_them() {
+    let (mut writer, _reader) = one_part();
+    let mut origin = |transaction| writer.commit(transaction)[0].origin;
+    assert_eq!(origin(replace("5", vec![entry("a", "u", "5")])), Origin::InitialList);
+    assert_eq!(origin(Transaction::Upsert(entry("a", "u", "6"))), Origin::Event);
+    let (version, reason) = (version("9"), Reason::Ended(crate::watch::End::Expired));
+    let relist = Transaction::Replace { version, entries: vec![], reason, restored: false };
+    assert_eq!(origin(relist), Origin::Relist);
+}
+
+#[test]
+fn a_list_takes_over_what_the_cache_has_already() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", vec![entry("same", "s", "3"), entry("changed", "c", "4")]));
+    let mut entries = vec![entry("same", "s", "3"), entry("changed", "c", "6")];
+    writer.reuse(&mut entries);
+    let is_shared = |entry: &Entry<Thing>| {
+        let known = reader.get(&entry.key()).expect("it is there");
+        Arc::ptr_eq(known.valid().expect("it is valid"), entry.valid().expect("it is valid"))
+    };
+    assert_eq!([is_shared(&entries[0]), is_shared(&entries[1])], [true, false]);
+}
+
+#[test]
+fn an_index_has_every_value_and_follows_changes_and_own_writes() {
+    let owned = |name: &str, at: &str, owners: &[&str]| {
+        let mut thing = thing(name, name, at);
+        let owner = |uid: &&str| OwnerReference { uid: Uid((*uid).into()), ..OwnerReference::default() };
+        thing.metadata.owner_references = owners.iter().map(owner).collect();
+        thing
+    };
+    let (mut writer, reader) = one_part();
+    let found = |owner: &str| {
+        let found = reader.by_index::<ByOwner>(&Uid(owner.into()));
+        let mut names: Vec<String> = found.iter().map(|entry| entry.key().name.to_string()).collect();
+        names.sort();
+        names
+    };
+    let valid = |thing: Thing| Entry::Valid(Arc::new(thing));
+    writer.commit(replace("5", vec![valid(owned("a", "4", &["x", "y"])), valid(owned("b", "5", &["y"]))]));
+    assert_eq!(
+        (found("x"), found("y")),
+        (vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]),
+        "built when asked"
+    );
+    writer.commit(Transaction::Upsert(valid(owned("a", "6", &["x"]))));
+    reader.remember(owned("c", "8", &["y"]));
+    assert_eq!((found("x"), found("y")), (vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]));
+    reader.remember_deleted(&owned("b", "5", &["y"]).metadata);
+    assert_eq!(found("y"), ["c"]);
+    writer.commit(replace("9", vec![valid(owned("d", "9", &["y"]))]));
+    assert_eq!((found("x"), found("y")), (vec![], vec!["d".to_owned()]));
 }

@@ -267,3 +267,58 @@ fn a_refused_snapshot_leaves_the_newer_one_standing() {
     assert_eq!(names(newer).0, "51");
     assert_eq!(machine.regressions, 0);
 }
+
+#[test]
+fn a_list_whose_pages_expire_again_and_again_is_asked_for_whole() {
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
+    for _ in 0..EXPIRIES_BELIEVED {
+        assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
+        machine.page(page(&["a"], "5", Some("next"))).expect("goes on");
+        machine.ended(End::Expired);
+    }
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: true });
+    machine.page(page(&["a", "b"], "9", None)).expect("a snapshot");
+    machine.ended(End::Expired);
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false }, "the next one gets its chance");
+}
+
+#[test]
+fn a_page_that_was_cut_is_asked_for_again_and_one_that_is_always_cut_starts_the_list_over() {
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
+    machine.page(page(&["a"], "5", Some("next"))).expect("goes on");
+    assert_eq!(machine.ended(End::Garbled), Pause::Backoff(1));
+    assert_eq!(machine.request(), Request::List { continue_token: Some("next".to_owned()), whole: false });
+    machine.ended(End::Garbled);
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
+}
+
+#[test]
+fn a_server_that_does_not_heed_its_own_tokens_is_not_asked_for_ever() {
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
+    machine.page(page(&["a"], "5", Some("same"))).expect("goes on");
+    let end = machine.page(page(&["a"], "5", Some("same"))).expect_err("the same page again");
+    assert!(matches!(machine.ended(end), Pause::Backoff(_)));
+    assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
+}
+
+#[test]
+fn a_list_tells_why_it_was_made_and_whether_the_cluster_went_back() {
+    let reason = |machine: &mut Machine<Thing>, at: &str| match machine.page(page(&["a"], at, None)) {
+        Ok(Some(Transaction::Replace { reason, restored, .. })) => (reason, restored),
+        other => panic!("{other:?}"),
+    };
+    let mut machine = Machine { streams_lists: false, ..Machine::default() };
+    assert_eq!(reason(&mut machine, "50"), (Reason::Initial, false));
+    machine.ended(End::Expired);
+    machine.ended(End::Failed);
+    assert_eq!(reason(&mut machine, "51"), (Reason::Ended(End::Expired), false), "the first reason counts");
+    machine.distrust();
+    assert_eq!(reason(&mut machine, "52"), (Reason::Audit, false));
+    machine.ended(End::Expired);
+    for _ in 0..REGRESSIONS_BELIEVED {
+        assert!(machine.page(page(&["a"], "9", None)).is_err() && !machine.trusts_cache());
+        machine.ended(End::Regressed);
+    }
+    assert_eq!(reason(&mut machine, "9"), (Reason::Ended(End::Regressed), true));
+    assert!(machine.trusts_cache());
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine::api::{Client, Entry};
 use engine::object::{Key, Object};
@@ -21,10 +22,15 @@ pub(crate) struct Reflected {
 impl Reflected {
     /// Starts to fill a cache of `namespace` through `client`.
     pub(crate) fn start(client: Client, namespace: &str) -> Self {
+        Self::audited(client, namespace, None)
+    }
+
+    /// The same, held against the server now and then.
+    pub(crate) fn audited(client: Client, namespace: &str, period: Option<Duration>) -> Self {
         let (mut writers, reader) = store::new::<ConfigMap>(&[namespace.into()]);
         let changes: Arc<Mutex<Vec<_>>> = Arc::default();
         let told = changes.clone();
-        let reflector = Reflector::new(client, writers.remove(0));
+        let reflector = Reflector::new(client, writers.remove(0)).audited_every(period);
         let task = tokio::spawn(reflector.run(move |change| {
             told.lock().unwrap_or_else(PoisonError::into_inner).push(change.clone());
         }));

@@ -32,8 +32,8 @@ enum Step {
     Answer(bool),
     /// The next thing is sent or delivered.
     Deliver(u8),
-    /// What was delivered last comes once more.
-    Repeat,
+    /// What was delivered so many events ago comes once more.
+    Repeat(u8),
     Bookmark,
     End(End),
     /// The past is forgotten.
@@ -64,7 +64,6 @@ struct World {
     machine: Machine<Thing>,
     writer: Writer<Thing>,
     reader: Reader<Thing>,
-    last: Option<(u8, u64)>,
     /// Answers that are under way: key, and the state that is written or deleted.
     answers: Vec<(u8, Option<Thing>, Option<Metadata>, u64)>,
     /// By key: readers have seen this revision, or were told of it.
@@ -88,7 +87,6 @@ impl World {
             machine: Machine::default(),
             writer,
             reader,
-            last: None,
             answers: Vec::new(),
             low: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -160,9 +158,11 @@ impl World {
                     self.deliver();
                 }
             }
-            Step::Repeat => {
-                if let (Stream::Following { .. }, Some((key, revision))) = (&self.stream, self.last) {
-                    let event = self.event(key, revision);
+            Step::Repeat(back) => {
+                if let Stream::Following { at } = self.stream
+                    && at > FIRST_REVISION + u64::from(back)
+                {
+                    let event = self.event(at - u64::from(back));
                     self.take(event);
                 }
             }
@@ -192,7 +192,9 @@ impl World {
         self.check();
     }
 
-    fn event(&self, key: u8, revision: u64) -> Event<Thing> {
+    fn event(&self, revision: u64) -> Event<Thing> {
+        let differs = |key: &u8| self.at(revision).get(key) != self.at(revision - 1).get(key);
+        let key = (0..KEYS).find(differs).expect("one changes with each revision");
         if let Some(state) = self.at(revision).get(&key) {
             return Event::Upsert(Entry::Valid(Arc::new(Self::object(key, *state))));
         }
@@ -239,10 +241,7 @@ impl World {
                 let revision = *at + 1;
                 if revision <= self.now() {
                     self.stream = Stream::Following { at: revision };
-                    let differs = |key: &u8| self.at(revision).get(key) != self.at(revision - 1).get(key);
-                    let key = (0..KEYS).find(differs).expect("one changes with each revision");
-                    self.last = Some((key, revision));
-                    let event = self.event(key, revision);
+                    let event = self.event(revision);
                     self.take(event);
                 }
             }
@@ -377,7 +376,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..KEYS).prop_map(Step::OwnDelete),
         5 => any::<bool>().prop_map(Step::Answer),
         9 => (1..6_u8).prop_map(Step::Deliver),
-        1 => Just(Step::Repeat),
+        2 => (0..4_u8).prop_map(Step::Repeat),
         1 => Just(Step::Bookmark),
         2 => proptest::sample::select(ends.to_vec()).prop_map(Step::End),
         1 => Just(Step::Compact),
