@@ -1,8 +1,10 @@
 //! TLS: who is believed, who is shown, what is spoken, and what happens when the line goes silent.
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicBool;
 
-use futures_util::stream;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, FuturesUnordered};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -236,18 +238,31 @@ async fn a_server_that_answers_pings_and_no_requests_is_left() {
 #[tokio::test]
 async fn a_connection_that_hangs_holds_up_half_of_the_requests_and_no_more() {
     let authority = Authority::new("us");
-    let address = http2_server(&authority, 100, |connection, _| async move {
-        if connection == 0 {
-            std::future::pending::<()>().await;
+    let hangs = Arc::new(AtomicBool::new(false));
+    let told = hangs.clone();
+    let address = http2_server(&authority, 100, move |connection, _| {
+        let told = told.clone();
+        async move {
+            if connection == 0 && told.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            text("ok").map(BodyExt::boxed_unsync)
         }
-        text("ok").map(BodyExt::boxed_unsync)
     })
     .await;
     let service = connect(&trusting(address, &authority.pem())).unwrap();
+    // Each connection is made before one hangs.
+    for _ in 0..2 {
+        get(&mut service.clone(), "/x").await.unwrap();
+    }
+    hangs.store(true, Ordering::SeqCst);
     let requests = (0..8).map(|_| {
         let mut service = service.clone();
-        async move { timeout(SOON / 5, service.call(request("PATCH", "/x"))).await.is_ok() }
+        async move { service.call(request("PATCH", "/x")).await }
     });
-    let answered = futures_util::future::join_all(requests).await.into_iter().filter(|answered| *answered).count();
-    assert_eq!(answered, 4);
+    let mut answers: FuturesUnordered<_> = requests.collect();
+    for _ in 0..4 {
+        timeout(SOON, answers.next()).await.expect("the other connection answers").unwrap().unwrap();
+    }
+    assert!(timeout(Duration::from_millis(200), answers.next()).await.is_err(), "half of them hang");
 }
