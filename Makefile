@@ -22,7 +22,7 @@ SHELL := bash
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-peers manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+.PHONY: help demo test bench bench-queues bench-peers manifests install uninstall run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
@@ -68,6 +68,12 @@ test: ## run all tests, those against a real Kubernetes included (needs Go, and 
 
 bench: ## measure the queue
 	cargo bench $(LOCKED) $(ARGS)
+
+bench-queues: ## measure the queue beside client-go's and controller-runtime's, in turn (needs Go)
+	@for round in 1 2 3; do
+		(cd benches/peers/queues && go test -run '^$$' -bench . -benchtime 0.5s .)
+		cargo bench $(LOCKED) --bench queue -- --quick $(ARGS)
+	done
 
 bench-peers: ## measure the operator beside others that do the same work, on a real API server (see benches/peers)
 	@cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null

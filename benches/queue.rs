@@ -1,15 +1,21 @@
 //! What the queue costs a key, and that it costs the same however many keys wait.
 //!
-//! Every time is that of one key: a benchmark reports how long it took all of them, and how many a second that makes.
-//! `core` is the state machine alone, `queue` the same behind its lock and its clock, as a controller uses it.
+//! Every time is that of all keys of a benchmark together; criterion says as well how many a second that makes. Keys are what a
+//! controller queues, namespace and name, each counted by reference; `text` are keys that are copied for free, as Go's strings
+//! are. The same work on client-go's and controller-runtime's queues is in `peers/queues`.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use engine::backoff::Schedule;
 use engine::object::Key;
-use engine::queue::{Bucket, Core, Limits, Now, Queue, Verdict};
-use engine::trigger::Reason;
+use engine::queue::{Bucket, Limits, Queue, Tenanted, Verdict};
+use engine::trigger::{Reason, Trigger};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{JoinSet, yield_now};
 
 /// As many as a cluster that is in use has of a kind.
 const KEYS: u32 = 1_000;
@@ -17,67 +23,121 @@ const KEYS: u32 = 1_000;
 /// From a cluster in use to one that is larger than Kubernetes supports.
 const BACKLOGS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-/// Keys as they come from the decoder, each with its own copy of its namespace; ten of them in a namespace.
+/// Keys of each namespace.
+const PER_TENANT: u32 = 10;
+
+/// Workers that drain a backlog together.
+const WORKERS: usize = 64;
+
+/// A key that is copied for free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Text {
+    namespace: &'static str,
+    name: &'static str,
+}
+
+impl Tenanted for Text {
+    type Tenant = str;
+
+    fn tenant(&self) -> &str {
+        self.namespace
+    }
+}
+
+/// Namespaces and names.
+fn names(count: u32) -> impl Iterator<Item = (String, String)> {
+    (0..count).map(|number| (format!("namespace-{}", number / PER_TENANT), format!("application-{number}")))
+}
+
+/// Keys as they come from the decoder, each with its own copy of its namespace.
 fn keys(count: u32) -> Vec<Key> {
-    (0..count).map(|number| Key::new(format!("namespace-{}", number / 10), format!("application-{number}"))).collect()
+    names(count).map(|(namespace, name)| Key::new(namespace, name)).collect()
 }
 
-fn limits() -> Limits {
+fn texts(count: u32) -> Vec<Text> {
+    names(count).map(|(namespace, name)| Text { namespace: namespace.leak(), name: name.leak() }).collect()
+}
+
+fn empty<K: Tenanted>() -> Queue<K> {
     let per_key = Schedule::new(Duration::from_millis(5), Duration::from_mins(1));
-    Limits { per_key, overall: Bucket::new(10, 100) }
+    Queue::new(Limits { per_key, overall: Bucket::new(10, 100) })
 }
 
-fn full_core(keys: &[Key]) -> Core<Key> {
-    let mut core = Core::new(limits());
-    for key in keys {
-        core.add(Now::ZERO, key.clone(), Reason::Updated);
-    }
-    core
-}
-
-fn full_queue(keys: &[Key]) -> Queue<Key> {
-    let queue = Queue::new(limits());
-    for key in keys {
-        queue.add(key.clone(), Reason::Updated);
-    }
+fn fill<K: Tenanted + Clone>(queue: Queue<K>, keys: &[K]) -> Queue<K> {
+    add(&queue, keys);
     queue
 }
 
-fn drain_core(core: &mut Core<Key>) {
-    while let Some(taken) = core.take(Now::ZERO) {
-        core.done(Now::ZERO, taken.key, Verdict::Done);
+fn add<K: Tenanted + Clone>(queue: &Queue<K>, keys: &[K]) {
+    for key in keys {
+        queue.add(key.clone(), Reason::Updated);
     }
 }
 
-fn drain_queue(queue: &Queue<Key>) {
+fn drain<K: Tenanted>(queue: &Queue<K>) {
     while let Some(taken) = queue.try_take() {
         taken.done(Verdict::Done);
     }
 }
 
-/// The whole way of a key, in a queue that has seen as many before, as one that has run for a while.
+/// As a worker does that has more to do.
+fn drain_by_next<K: Tenanted>(queue: &Queue<K>) {
+    let mut taken = queue.try_take();
+    while let Some(key) = taken {
+        taken = key.next(Verdict::Done);
+    }
+}
+
+/// client-go's own `BenchmarkQueue`: one key at a time goes all the way.
+fn cycle(criterion: &mut Criterion) {
+    fn one_by_one<K: Tenanted + Clone>(queue: &Queue<K>, keys: &[K]) {
+        for key in keys {
+            queue.add(key.clone(), Reason::Updated);
+            drain(queue);
+        }
+    }
+    let (keys, texts) = (keys(100), texts(100));
+    let mut group = criterion.benchmark_group("cycle");
+    group.throughput(Throughput::Elements(100));
+    let queue = empty();
+    group.bench_function("key", |bencher| bencher.iter(|| one_by_one(&queue, &keys)));
+    let queue = empty();
+    group.bench_function("text", |bencher| bencher.iter(|| one_by_one(&queue, &texts)));
+    group.finish();
+}
+
+/// controller-runtime's own `BenchmarkAddGetDone`, in a queue that has seen as many before, as one that has run for a while.
 fn add_get_done(criterion: &mut Criterion) {
-    let keys = keys(KEYS);
+    let (keys, texts) = (keys(KEYS), texts(KEYS));
     let mut group = criterion.benchmark_group("add_get_done");
     group.throughput(Throughput::Elements(KEYS.into()));
-    let mut core = full_core(&keys);
-    drain_core(&mut core);
-    group.bench_function("core", |bencher| {
+    let queue = empty();
+    group.bench_function("key", |bencher| {
         bencher.iter(|| {
-            for key in &keys {
-                core.add(Now::ZERO, key.clone(), Reason::Updated);
-            }
-            drain_core(&mut core);
+            add(&queue, &keys);
+            drain(&queue);
         });
     });
-    let queue = full_queue(&keys);
-    drain_queue(&queue);
-    group.bench_function("queue", |bencher| {
+    let queue = empty();
+    group.bench_function("text", |bencher| {
         bencher.iter(|| {
-            for key in &keys {
-                queue.add(key.clone(), Reason::Updated);
-            }
-            drain_queue(&queue);
+            add(&queue, &texts);
+            drain(&queue);
+        });
+    });
+    let trigger = Trigger::new(Reason::Updated);
+    let queue = empty();
+    group.bench_function("key/at once", |bencher| {
+        bencher.iter(|| {
+            queue.add_all(keys.iter().map(|key| (key.clone(), trigger)));
+            drain_by_next(&queue);
+        });
+    });
+    let queue = empty();
+    group.bench_function("text/at once", |bencher| {
+        bencher.iter(|| {
+            queue.add_all(texts.iter().map(|key| (*key, trigger)));
+            drain_by_next(&queue);
         });
     });
     group.finish();
@@ -89,57 +149,186 @@ fn add_only(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("add_only");
     group.throughput(Throughput::Elements(KEYS.into()));
     group.bench_function("new", |bencher| {
-        bencher.iter_batched(|| Queue::new(limits()), |queue| fill(queue, &keys), BatchSize::SmallInput);
+        bencher.iter_batched(empty, |queue| fill(queue, &keys), BatchSize::SmallInput);
     });
-    let queue = full_queue(&keys);
-    group.bench_function("again", |bencher| {
-        bencher.iter(|| {
-            for key in &keys {
-                queue.add(key.clone(), Reason::Updated);
-            }
-        });
-    });
+    let queue = fill(empty(), &keys);
+    group.bench_function("again", |bencher| bencher.iter(|| add(&queue, &keys)));
     group.finish();
 }
 
-/// Returned, so that dropping it is not timed.
-fn fill(queue: Queue<Key>, keys: &[Key]) -> Queue<Key> {
-    for key in keys {
-        queue.add(key.clone(), Reason::Updated);
+/// Each key goes to one of 1,000 takers that wait.
+fn contended(criterion: &mut Criterion) {
+    let keys = keys(KEYS);
+    let runtime = runtime();
+    let queue = empty();
+    let left = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1_000 {
+        let (queue, left): (Queue<Key>, _) = (queue.clone(), left.clone());
+        runtime.spawn(async move {
+            while let Some(taken) = queue.take().await {
+                taken.done(Verdict::Done);
+                left.fetch_sub(1, Ordering::Release);
+            }
+        });
     }
-    queue
+    let mut group = criterion.benchmark_group("contended");
+    group.throughput(Throughput::Elements(KEYS.into()));
+    group.bench_function("1,000 takers", |bencher| {
+        bencher.iter(|| {
+            left.store(keys.len(), Ordering::Release);
+            add(&queue, &keys);
+            while left.load(Ordering::Acquire) > 0 {
+                std::thread::yield_now();
+            }
+        });
+    });
+    queue.close();
+    group.finish();
 }
 
-/// The way out alone, of a queue that was filled at once, as after a start or a long outage.
+/// Delays of up to ten minutes, in an order of no pattern, each asked for anew with the next round.
+fn add_after(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("add_after");
+    for count in [1_000, 100_000] {
+        let keys = keys(count);
+        group.throughput(Throughput::Elements(count.into()));
+        group.bench_function(format!("{count}"), |bencher| {
+            bencher.iter_batched(
+                empty,
+                |queue| {
+                    for (key, number) in keys.iter().zip(0u64..) {
+                        queue.add_after(key.clone(), Duration::from_millis(1 + number * 7_919 % 600_000));
+                    }
+                    queue
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// The way out alone, of a queue that was filled at once, as after a start or a long outage: by 64 workers on two threads.
 fn backlog_drain(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("backlog_drain");
     // A million keys take a second to prepare: few samples, of as many rounds each.
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    let runtime = runtime();
     for count in BACKLOGS {
-        let keys = keys(count);
         group.throughput(Throughput::Elements(count.into()));
-        group.bench_function(format!("core/{count}"), |bencher| {
-            bencher.iter_custom(|rounds| timed(rounds, || full_core(&keys), drain_core));
+        group.bench_function(format!("{count}"), |bencher| {
+            let keys = keys(count);
+            prove_order(&keys);
+            bencher.iter_custom(|rounds| timed(rounds, || fill(empty(), &keys), drain_by_next));
         });
-        group.bench_function(format!("queue/{count}"), |bencher| {
-            bencher.iter_custom(|rounds| timed(rounds, || full_queue(&keys), |queue| drain_queue(queue)));
+        group.bench_function(format!("{count}/64 workers"), |bencher| {
+            let keys = keys(count);
+            bencher.iter_custom(|rounds| {
+                timed(rounds, || fill(empty(), &keys), |queue| drain_by_workers(&runtime, queue))
+            });
         });
     }
     group.finish();
 }
 
+/// Two lanes, and a tenant that has as many keys as all others: what order costs.
+fn lanes_and_tenants(criterion: &mut Criterion) {
+    let keys = keys(KEYS);
+    let noisy: Vec<Key> = (0..KEYS).map(|number| Key::new("noisy", format!("application-{number}"))).collect();
+    let mut group = criterion.benchmark_group("lanes_and_tenants");
+    group.throughput(Throughput::Elements(u64::from(KEYS) * 2));
+    let queue = empty();
+    group.bench_function("a noisy tenant", |bencher| {
+        bencher.iter(|| {
+            add(&queue, &noisy);
+            add(&queue, &keys);
+            drain(&queue);
+        });
+    });
+    let queue = empty();
+    group.bench_function("two lanes", |bencher| {
+        bencher.iter(|| {
+            for key in &noisy {
+                queue.add(key.clone(), Reason::Resync);
+            }
+            add(&queue, &keys);
+            drain(&queue);
+        });
+    });
+    let queue = empty();
+    group.bench_function("from lane to lane", |bencher| {
+        bencher.iter(|| {
+            for reason in [Reason::Resync, Reason::Updated] {
+                for key in &keys {
+                    queue.add(key.clone(), reason);
+                }
+            }
+            drain(&queue);
+        });
+    });
+    group.finish();
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).build().expect("threads")
+}
+
+fn drain_by_workers(runtime: &Runtime, queue: &Queue<Key>) {
+    queue.drain();
+    runtime.block_on(async {
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            let queue = queue.clone();
+            workers.spawn(async move {
+                while let Some(taken) = queue.take().await {
+                    let mut taken = Some(taken);
+                    while let Some(key) = taken {
+                        taken = key.next(Verdict::Done);
+                    }
+                }
+            });
+        }
+        workers.join_all().await;
+    });
+}
+
+/// What is timed is worth nothing if it isn't right: 64 workers get each key once, and tenants take turns.
+fn prove_order(keys: &[Key]) {
+    let queue = fill(empty(), keys);
+    queue.drain();
+    let order = Builder::new_current_thread().build().expect("a thread").block_on(async {
+        let order = Arc::new(std::sync::Mutex::new(Vec::with_capacity(keys.len())));
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            let (queue, order) = (queue.clone(), order.clone());
+            workers.spawn(async move {
+                while let Some(taken) = queue.take().await {
+                    order.lock().expect("no panic").push(taken.key().clone());
+                    yield_now().await;
+                    taken.done(Verdict::Done);
+                }
+            });
+        }
+        workers.join_all().await;
+        Arc::into_inner(order).expect("the workers have ended").into_inner().expect("no panic")
+    });
+    let turns = (0..PER_TENANT as usize).flat_map(|turn| keys.iter().skip(turn).step_by(PER_TENANT as usize));
+    assert!(order.iter().eq(turns), "tenants take turns");
+    assert_eq!(order.iter().collect::<HashSet<_>>().len(), keys.len(), "each key is handed out once");
+}
+
 /// How long `work` takes, without its preparation; only one prepared state exists at a time.
-fn timed<S>(rounds: u64, prepare: impl Fn() -> S, work: impl Fn(&mut S)) -> Duration {
+fn timed<S>(rounds: u64, prepare: impl Fn() -> S, work: impl Fn(&S)) -> Duration {
     (0..rounds)
         .map(|_| {
-            let mut state = prepare();
+            let state = prepare();
             let started = Instant::now();
-            work(&mut state);
+            work(&state);
             started.elapsed()
         })
         .sum()
 }
 
-criterion_group!(benches, add_get_done, add_only, backlog_drain);
+criterion_group!(benches, cycle, add_get_done, add_only, contended, add_after, backlog_drain, lanes_and_tenants);
 criterion_main!(benches);

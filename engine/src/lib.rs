@@ -17,6 +17,7 @@ pub mod object; // pure: keys, versions, identities
 pub mod backoff; // pure: failures -> delay
 pub mod shutdown;
 pub mod trace;
+mod sync; // locks of std, or of loom
 pub mod config;
 pub mod transport;
 pub mod frame; // pure: bytes -> JSON documents

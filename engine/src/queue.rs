@@ -1,67 +1,58 @@
 //! Hands each dirty key to one worker at a time.
 //!
 //! Changes arrive faster than reconciles finish, so the queue holds keys, not changes: a key added many times before a worker
-//! takes it is handed out once. [`Core`] decides all of that; here stand the lock, the clock, and the wakers of
-//! those who wait. Wakers are kept under the same lock as the state they wait for, so that no wakeup is lost.
+//! takes it is handed out once. What is decided stands in `core` and below it; here stand the lock, the clock, and the wakers
+//! of those who wait. Wakers are kept under the same lock as the state they wait for, so that no wakeup is lost, and are woken
+//! when that lock is free again.
+//!
+//! # Order
+//!
+//! [Lanes](Lane) are weighted: a live change goes first, but for every eighth key, and once a resync waits for more than ten
+//! seconds, every second one. In a lane, [tenants](Tenanted) take turns, a key each; of a tenant, first in is first out. So
+//! each wait is bounded by what is in the queue, whatever is added later.
+//!
+//! # Backoff
+//!
+//! A key that failed waits for its own backoff, which doubles with each failure in a row. That is a floor: a trigger that
+//! comes earlier is kept until then, unless it is [urgent](crate::trigger::Urgency). All retries together are limited as well.
 
 mod core;
+mod durations;
+mod items;
 mod limit;
+mod take;
+mod timers;
+mod turns;
+mod waiters;
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::hash::Hash;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-pub use self::core::{Core, Counts, Handout, Limits, Verdict};
+pub use self::core::{Counts, Depth, Limits, Verdict};
+pub use self::durations::Durations;
 pub use self::limit::Bucket;
+pub use self::take::Taken;
+
+use self::core::Core;
+use self::waiters::Waiters;
 use crate::object::Key;
-use crate::trigger::{Cause, Lane, Trigger};
+use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::trigger::Trigger;
 
 /// A moment, as the time since the queue was made.
 pub type Now = Duration;
 
-/// A queue of keys. Clones are the same queue.
-#[derive(Debug)]
-pub struct Queue<K: Tenanted> {
-    shared: Arc<Shared<K>>,
-}
-
-#[derive(Debug)]
-struct Shared<K> {
-    state: Mutex<State<K>>,
-    started: Instant,
-}
-
-#[derive(Debug)]
-struct State<K> {
-    core: Core<K>,
-    closed: bool,
-    /// Those who wait in [`Queue::take`], in the order in which they came.
-    takers: BTreeMap<u64, Waker>,
-    arrivals: u64,
-    /// The one who waits in [`Queue::drive`].
-    driver: Option<Waker>,
-}
-
-/// Nothing is handed out any more.
-#[derive(Debug, PartialEq, Eq)]
-struct Closed;
-
-/// A key in flight. Giving it back without a verdict, as a panicking worker does, counts as a failure.
-#[derive(Debug)]
-pub struct Taken<'q, K: Tenanted> {
-    /// Present until it is given back.
-    handout: Option<Handout<K>>,
-    queue: &'q Queue<K>,
-}
+/// The same in nanoseconds, which last for 584 years: what the queue reckons with, since it is half as large.
+type Nanos = u64;
 
 /// A key that can be queued, and whose it is: tenants take turns, so that none waits for all that another one has queued.
-pub trait Tenanted: Hash + Eq + Clone {
+pub trait Tenanted: Hash + Eq {
     /// What tells one tenant from another.
     type Tenant: Hash + ?Sized;
 
@@ -78,24 +69,51 @@ impl Tenanted for Key {
     }
 }
 
-/// How full the queue is, for metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Keys that could be handed out now, by [`Lane::index`].
-    pub ready: [usize; Lane::ALL.len()],
-    /// Keys that wait for their time.
-    pub waiting: usize,
-    /// Keys in flight.
-    pub in_flight: usize,
-    /// How long the key has been ready that has been ready for longest; zero if there is none.
-    pub oldest_ready: Duration,
-    /// How long the key has been in flight that has been so for longest; zero if there is none.
-    pub longest_running: Duration,
-    /// How long all keys in flight have been so, added up.
-    pub unfinished: Duration,
+/// A queue of keys. Clones are the same queue.
+#[derive(Debug)]
+pub struct Queue<K> {
+    shared: Arc<Shared<K>>,
 }
 
-impl<K: Tenanted> Clone for Queue<K> {
+#[derive(Debug)]
+struct Shared<K> {
+    state: Mutex<State<K>>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    core: Core<K>,
+    phase: Phase,
+    /// Those who wait in [`Queue::take`]. None but while nothing is ready, or as many as are ready have been woken already.
+    takers: Waiters,
+    /// The one who waits in [`Queue::drive`].
+    driver: Option<Waker>,
+    /// Those who wait in [`Queue::finished`].
+    finishers: Vec<Waker>,
+}
+
+/// Nothing comes by itself any more.
+struct Ending;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Nothing is added, what is ready is handed out.
+    Draining,
+    /// Nothing is added or handed out.
+    Closed,
+}
+
+/// Those to be woken once the lock is free: what they run may take it.
+#[must_use]
+struct Woken {
+    taker: Option<Waker>,
+    driver: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl<K> Clone for Queue<K> {
     fn clone(&self) -> Self {
         Self { shared: self.shared.clone() }
     }
@@ -104,17 +122,23 @@ impl<K: Tenanted> Clone for Queue<K> {
 impl<K: Tenanted> Queue<K> {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
-        let state =
-            State { core: Core::new(limits), closed: false, takers: BTreeMap::new(), arrivals: 0, driver: None };
+        let state = State {
+            core: Core::new(limits),
+            phase: Phase::Open,
+            takers: Waiters::default(),
+            driver: None,
+            finishers: Vec::new(),
+        };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), started: Instant::now() }) }
     }
 
     /// Asks for `key` to be handed out.
     ///
-    /// Adding a key that is already waiting for a worker does nothing. Adding one that is in flight hands it out again once
-    /// it is given back. After [`close`](Self::close), keys are ignored, so that producers need no order of shutdown.
+    /// Adding a key that is already waiting for a worker adds to its cause, and may raise its lane. Adding one that is in
+    /// flight hands it out again once it is given back. Once the queue is to end, keys are ignored, so that producers need no
+    /// order of shutdown.
     pub fn add(&self, key: K, trigger: impl Into<Trigger>) {
-        let now = self.now();
+        let (now, trigger) = (self.now(), trigger.into());
         self.change(|core| core.add(now, key, trigger));
     }
 
@@ -134,34 +158,29 @@ impl<K: Tenanted> Queue<K> {
         self.change(|core| core.add_at(now, key, now.saturating_add(delay)));
     }
 
-    /// Waits for a key; `None` once the queue is closed.
-    pub fn take(&self) -> impl Future<Output = Option<Taken<'_, K>>> {
-        Take { queue: self, arrival: None }
-    }
-
-    /// Hands out a key if there is one.
-    pub fn try_take(&self) -> Option<Taken<'_, K>> {
+    /// Forgets the failures of `key`: the next trigger is not held by a backoff, and the next failure is the first. A retry
+    /// that is due already stays so.
+    pub fn forget(&self, key: &K) {
         let now = self.now();
-        let mut state = self.lock();
-        if state.closed {
-            return None;
-        }
-        let handout = state.core.take(now)?;
-        Some(Taken { handout: Some(handout), queue: self })
+        self.lock().core.forget(now, key);
     }
 
-    /// Makes keys ready when their time has come, until the queue is closed. One caller has to poll it.
+    /// Ends the queue without delay: nothing is handed out any more, and all who wait are told. Those in flight may be given
+    /// back, and are forgotten.
+    pub fn close(&self) {
+        self.end(Phase::Closed);
+    }
+
+    /// Ends the queue once it is empty: what is ready is still handed out, and then all who wait are told. What waits for its
+    /// time is forgotten, and what fails is not tried again. [`close`](Self::close) cuts this short.
+    pub fn drain(&self) {
+        self.end(Phase::Draining);
+    }
+
+    /// Makes keys ready when their time has come, until the queue is to end. One caller has to poll it.
     pub async fn drive(&self) {
-        loop {
-            let Ok(at) = self.next_moment() else { return };
-            let mut changed = pin!(poll_fn(|context: &mut Context<'_>| {
-                if self.next_moment() != Ok(at) {
-                    return Poll::Ready(());
-                }
-                self.lock().driver = Some(context.waker().clone());
-                // Again, for what has changed in between.
-                if self.next_moment() == Ok(at) { Poll::Pending } else { Poll::Ready(()) }
-            }));
+        while let Ok(at) = self.next_moment() {
+            let mut changed = pin!(poll_fn(|context| self.poll_changed(context, at)));
             match at.and_then(|at| self.shared.started.checked_add(at)) {
                 None => changed.await,
                 Some(at) => tokio::select! {
@@ -174,21 +193,26 @@ impl<K: Tenanted> Queue<K> {
         }
     }
 
-    /// Hands out no more keys; those in flight may be given back.
-    pub fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        let wakers = std::mem::take(&mut state.takers).into_values().chain(state.driver.take());
-        for waker in wakers.collect::<Vec<_>>() {
-            waker.wake();
-        }
+    /// Waits until the queue was told to end, and the last key was given back; after [`drain`](Self::drain), also until what
+    /// is ready was handed out.
+    pub async fn finished(&self) {
+        poll_fn(|context| {
+            let mut state = self.lock();
+            if state.has_ended() && state.core.in_flight() == 0 {
+                return Poll::Ready(());
+            }
+            if !state.finishers.iter().any(|waker| waker.will_wake(context.waker())) {
+                state.finishers.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
-    /// How full the queue is.
+    /// How full the queue is. It costs as much as there are tenants with a key that is ready.
     pub fn depth(&self) -> Depth {
-        let core = &self.lock().core;
-        let ready = [core.ready(), 0];
-        Depth { ready, waiting: core.waiting(), in_flight: core.in_flight(), ..Depth::default() }
+        let now = self.now();
+        self.lock().core.depth(now)
     }
 
     /// What has happened so far.
@@ -201,138 +225,92 @@ impl<K: Tenanted> Queue<K> {
     }
 
     /// When the next key becomes ready by itself, if one does.
-    fn next_moment(&self) -> Result<Option<Now>, Closed> {
+    fn next_moment(&self) -> Result<Option<Now>, Ending> {
         let state = self.lock();
-        if state.closed { Err(Closed) } else { Ok(state.core.wake_at()) }
+        if state.phase == Phase::Open { Ok(state.core.wake_at()) } else { Err(Ending) }
     }
 
-    /// Changes the state, and wakes as many as have something to do because of it.
+    /// Waits until [`next_moment`](Self::next_moment) is no longer `at`.
+    fn poll_changed(&self, context: &mut Context<'_>, at: Option<Now>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open || state.core.wake_at() != at {
+            return Poll::Ready(());
+        }
+        let unused = state.driver.replace(context.waker().clone());
+        drop(state);
+        drop(unused);
+        Poll::Pending
+    }
+
+    fn end(&self, phase: Phase) {
+        let mut state = self.lock();
+        if state.phase != Phase::Closed {
+            state.phase = phase;
+        }
+        state.core.abandon_waiting();
+        let woken = state.wake_all();
+        drop(state);
+        woken.wake();
+    }
+
+    /// Changes what is wished, unless the queue is to end, and wakes as many as have something to do because of it.
     fn change<R>(&self, change: impl FnOnce(&mut Core<K>) -> R) {
         let mut state = self.lock();
-        if !state.closed {
-            state.change(change);
+        if state.phase == Phase::Open {
+            let (_, woken) = state.change(|state| change(&mut state.core));
+            drop(state);
+            woken.wake();
         }
     }
 
-    // The core panics only on a key that is given back twice, which `Taken` rules out.
+    // Nothing panics under the lock but for a key that is given back to another queue, which `Taken` rules out.
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Tenanted> Taken<'_, K> {
-    /// The key.
-    ///
-    /// # Panics
-    ///
-    /// Never: the key is there until `self` is consumed.
-    pub fn key(&self) -> &K {
-        &self.handout().key
-    }
-
-    /// 1 for the first try since the last success, and one more for each failure since.
-    pub fn attempt(&self) -> u32 {
-        self.handout().attempt
-    }
-
-    /// What asked for the key since it was last handed out.
-    pub fn cause(&self) -> Cause {
-        self.handout().cause
-    }
-
-    /// How long it was ready before it was taken.
-    pub fn queued_for(&self) -> Duration {
-        self.handout().queued_for
-    }
-
-    fn handout(&self) -> &Handout<K> {
-        self.handout.as_ref().expect("present until given back")
-    }
-
-    /// Gives the key back.
-    pub fn done(mut self, verdict: Verdict) {
-        self.give_back(verdict);
-    }
-
-    fn give_back(&mut self, verdict: Verdict) {
-        let Some(Handout { key, .. }) = self.handout.take() else { return };
-        let now = self.queue.now();
-        let mut state = self.queue.lock();
-        // Of a closed queue nothing is handed out any more; only the count of keys in flight still matters.
-        let verdict = if state.closed { Verdict::Done } else { verdict };
-        state.change(|core| core.done(now, key, verdict));
-    }
-}
-
 impl<K: Tenanted> State<K> {
-    fn change<R>(&mut self, change: impl FnOnce(&mut Core<K>) -> R) {
+    /// Changes the state, and picks those who have something to do because of it.
+    fn change<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> (R, Woken) {
         let (ready, wake_at) = (self.core.ready(), self.core.wake_at());
-        change(&mut self.core);
-        for _ in ready..self.core.ready() {
-            let Some((_, waker)) = self.takers.pop_first() else { break };
-            waker.wake();
+        let result = change(self);
+        if self.has_ended() {
+            return (result, self.wake_all());
         }
-        if self.core.wake_at() != wake_at
-            && let Some(driver) = self.driver.take()
-        {
-            driver.wake();
+        let fresh = self.core.ready().saturating_sub(ready);
+        let taker = if fresh > 0 { self.takers.next() } else { None };
+        let others = if fresh > 1 { self.takers.drain(fresh - 1) } else { Vec::new() };
+        let driver = if self.core.wake_at() == wake_at { None } else { self.driver.take() };
+        (result, Woken { taker, driver, others })
+    }
+
+    /// Returns true if nothing will be handed out any more.
+    fn has_ended(&self) -> bool {
+        match self.phase {
+            Phase::Open => false,
+            // A key in flight may come back to be handed out again.
+            Phase::Draining => self.core.ready() == 0 && self.core.in_flight() == 0,
+            Phase::Closed => true,
         }
+    }
+
+    fn wake_all(&mut self) -> Woken {
+        let mut others = self.takers.drain(usize::MAX);
+        others.append(&mut self.finishers);
+        Woken { taker: None, driver: self.driver.take(), others }
     }
 }
 
-impl<K: Tenanted> Drop for Taken<'_, K> {
-    fn drop(&mut self) {
-        self.give_back(Verdict::Failed);
-    }
-}
-
-/// Waits in [`Queue::take`].
-struct Take<'q, K: Tenanted> {
-    queue: &'q Queue<K>,
-    /// The place in `takers`, once it had to wait.
-    arrival: Option<u64>,
-}
-
-impl<'q, K: Tenanted> Future for Take<'q, K> {
-    type Output = Option<Taken<'q, K>>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let queue = self.queue;
-        let now = queue.now();
-        let mut state = queue.lock();
-        if state.closed {
-            return Poll::Ready(None);
-        }
-        if let Some(handout) = state.core.take(now) {
-            if let Some(arrival) = self.arrival.take() {
-                state.takers.remove(&arrival);
-            }
-            drop(state);
-            return Poll::Ready(Some(Taken { handout: Some(handout), queue }));
-        }
-        let arrival = self.arrival.unwrap_or_else(|| {
-            state.arrivals += 1;
-            state.arrivals
-        });
-        state.takers.insert(arrival, context.waker().clone());
-        drop(state);
-        self.arrival = Some(arrival);
-        Poll::Pending
-    }
-}
-
-impl<K: Tenanted> Drop for Take<'_, K> {
-    fn drop(&mut self) {
-        let Some(arrival) = self.arrival else { return };
-        let mut state = self.queue.lock();
-        // One that was woken and gives up leaves its key to the next.
-        if state.takers.remove(&arrival).is_none()
-            && state.core.ready() > 0
-            && let Some((_, waker)) = state.takers.pop_first()
-        {
+impl Woken {
+    fn wake(self) {
+        for waker in self.taker.into_iter().chain(self.driver).chain(self.others) {
             waker.wake();
         }
     }
+}
+
+fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
 #[cfg(test)]

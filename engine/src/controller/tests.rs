@@ -131,7 +131,7 @@ async fn a_reconciler_is_told_what_woke_it_and_how_often_it_has_failed() {
     let moody = Moody::default();
     tokio::spawn(controller.run(moody.clone(), shutdown));
     queue.add(Key::new("n", "fails"), Reason::Deleted);
-    sleep(Duration::from_millis(100)).await;
+    sleep(Duration::from_mins(1)).await;
     let seen = moody.seen.lock().unwrap();
     assert_eq!(seen[..2], [("fails".into(), 1, "deleted".into()), ("fails".into(), 2, "retry".into())]);
 }

@@ -10,22 +10,19 @@ fn queue() -> Queue<&'static str> {
     Queue::new(Limits { per_key: Schedule::new(MILLI * 10, MILLI * 1000), overall: Bucket::new(1000, 1000) })
 }
 
-/// Keys of one tenant.
-impl Tenanted for &'static str {
-    type Tenant = ();
+macro_rules! of_one_tenant {
+    ($($key:ty),*) => {
+        $(impl Tenanted for $key {
+            type Tenant = ();
 
-    fn tenant(&self) -> &() {
-        &()
-    }
+            fn tenant(&self) -> &() {
+                &()
+            }
+        })*
+    };
 }
 
-impl Tenanted for usize {
-    type Tenant = ();
-
-    fn tenant(&self) -> &() {
-        &()
-    }
-}
+of_one_tenant!(&'static str, usize, i32);
 
 async fn take<'q>(queue: &'q Queue<&'static str>) -> Taken<'q, &'static str> {
     queue.take().await.expect("the queue is open")
@@ -112,6 +109,92 @@ async fn closing_ends_every_wait_and_hands_out_nothing_more() {
     let _ = waiting.await.expect("no panic");
     assert!(queue.take().await.is_none());
     assert_eq!(queue.depth().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_key_given_back_for_the_next_one_is_done() {
+    let queue = queue();
+    queue.add_all(["a", "b"].map(|key| (key, Trigger::new(Reason::Updated))));
+    let second = take(&queue).await.next(Verdict::Done).expect("it is ready");
+    assert_eq!((*second.key(), queue.depth().in_flight), ("b", 1));
+    assert!(second.next(Verdict::Done).is_none());
+    assert_eq!(queue.depth(), Depth::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_hands_out_what_is_ready_then_ends_every_wait_and_forgets_the_rest() {
+    let queue = queue();
+    for key in ["a", "b"] {
+        queue.add(key, Reason::Updated);
+    }
+    queue.add_after("never", MILLI * 100);
+    let first = take(&queue).await;
+    queue.add("a", Reason::Updated);
+    queue.drain();
+    queue.add("too late", Reason::Updated);
+    take(&queue).await.done(Verdict::Failed);
+    let finished = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.finished().await }
+    });
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.take().await.map(|taken| *taken.key()) }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished() && !finished.is_finished(), "the first key is still in flight");
+    first.done(Verdict::Done);
+    assert_eq!(waiting.await.expect("no panic"), Some("a"), "it was added before the end, while in flight");
+    finished.await.expect("no panic");
+    assert!(queue.take().await.is_none());
+    assert_eq!(queue.depth(), Depth::default());
+}
+
+/// client-go's `ShutDownWithDrain` waits for ever for a worker that has not called `Done`.
+#[tokio::test]
+async fn a_drain_ends_though_a_worker_panics_or_is_cancelled() {
+    let queue = queue();
+    for key in ["panics", "is cancelled"] {
+        queue.add(key, Reason::Updated);
+    }
+    let workers = [0, 1].map(|_| {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let taken = take(&queue).await;
+            assert_ne!(taken.key(), &"panics");
+            std::future::pending::<()>().await;
+        })
+    });
+    tokio::task::yield_now().await;
+    queue.drain();
+    let [panicked, cancelled] = workers;
+    panicked.await.expect_err("it panicked");
+    cancelled.abort();
+    queue.finished().await;
+}
+
+/// controller-runtime's queue ends at once where it was asked to drain; here one can do both.
+#[tokio::test]
+async fn closing_cuts_a_drain_short_and_is_not_undone_by_one() {
+    let queue = queue();
+    queue.add("held", Reason::Updated);
+    let held = take(&queue).await;
+    queue.add("left", Reason::Updated);
+    queue.drain();
+    queue.close();
+    queue.drain();
+    assert!(queue.take().await.is_none());
+    // Whoever asks is told, however many ask.
+    let mut finished = [0, 1].map(|_| Box::pin(queue.finished()));
+    poll_fn(|context| {
+        assert!(finished.iter_mut().all(|finished| finished.as_mut().poll(context).is_pending()));
+        Poll::Ready(())
+    })
+    .await;
+    held.done(Verdict::Done);
+    for finished in finished {
+        finished.await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

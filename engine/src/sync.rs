@@ -1,0 +1,8 @@
+//! Locks as the standard library has them; under `engine_loom` those of loom, which tries every order of events.
+//!
+//! A cfg of this crate's own, since `--cfg loom` takes sockets away from tokio. `engine/loom` sets it for itself alone.
+
+#[cfg(engine_loom)]
+pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+#[cfg(not(engine_loom))]
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
