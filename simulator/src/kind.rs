@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub use self::names::problem as name_problem;
 pub use self::namespace::NAME_LABEL;
 
-use crate::failure::Cause;
+use crate::failure::{Cause, Failure};
 use crate::fields::Fields;
 use crate::identity::Identities;
 use crate::object;
@@ -39,29 +39,43 @@ pub fn reset(resource: &Resource, subresource: &str) -> Fields {
 }
 
 /// Makes a new object fit to be stored. One that comes to be by a write to its status gets no address.
-pub fn prepare(resource: &Resource, subresource: &str, object: &mut Value, identities: &mut Identities) {
+///
+/// # Errors
+///
+/// If a node port is given out twice.
+pub fn prepare(
+    resource: &Resource,
+    subresource: &str,
+    object: &mut Value,
+    identities: &mut Identities,
+) -> Result<(), Failure> {
     if resource.has_status && resource.nature != Nature::Definition {
         object::map(object).remove("status");
     }
     match resource.nature {
         Nature::Deployment => drop(object::child(object, "status")),
-        Nature::Service if subresource.is_empty() => service::prepare(object, None, identities),
+        Nature::Service if subresource.is_empty() => service::prepare(object, None, identities)?,
         Nature::Service => object::copy_field(object, &json!({"status": {"loadBalancer": {}}}), "status"),
         Nature::Namespace => namespace::prepare(object),
         _ => {}
     }
     let counts = matches!(resource.nature, Nature::Deployment | Nature::Custom | Nature::Definition);
     object::set(object, "generation", counts.then(|| 1.into()));
+    Ok(())
 }
 
 /// Makes a changed object fit to be stored: what this write may not change is as it was, and its generation is right.
+///
+/// # Errors
+///
+/// If a node port is given out twice.
 pub fn prepare_update(
     resource: &Resource,
     subresource: &str,
     object: &mut Value,
     old: &Value,
     identities: &mut Identities,
-) {
+) -> Result<(), Failure> {
     if subresource == "status" {
         match resource.nature {
             Nature::Custom => {
@@ -89,7 +103,7 @@ pub fn prepare_update(
             object::copy_field(object, old, "status");
         }
         match resource.nature {
-            Nature::Service => service::prepare(object, Some(old), identities),
+            Nature::Service => service::prepare(object, Some(old), identities)?,
             Nature::Namespace => object::copy_field(object, old, "spec"),
             _ => {}
         }
@@ -98,6 +112,7 @@ pub fn prepare_update(
     let generation = generation
         .map(|generation| generation + i64::from(subresource != "status" && is_new_wish(resource, object, old)));
     object::set(object, "generation", generation.map(Value::from));
+    Ok(())
 }
 
 /// Whether an update makes a new generation.

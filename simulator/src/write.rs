@@ -264,7 +264,7 @@ fn insert(state: &mut State, call: &Call<'_>, mut object: Value, managed: &Manag
     object::set(&mut object, "managedFields", managed.render());
     let mut dry = call.is_dry_run().then(|| state.identities.dry());
     let identities = dry.as_mut().unwrap_or(&mut state.identities);
-    kind::prepare(&call.resource, &call.target.subresource, &mut object, identities);
+    kind::prepare(&call.resource, &call.target.subresource, &mut object, identities)?;
     let mut causes = Vec::new();
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
@@ -321,7 +321,7 @@ fn replace(state: &mut State, call: &Call<'_>, old: &Value, mut new: Value, mana
     object::set(&mut new, "managedFields", managed.render());
     let mut dry = call.is_dry_run().then(|| state.identities.dry());
     let identities = dry.as_mut().unwrap_or(&mut state.identities);
-    kind::prepare_update(&call.resource, &call.target.subresource, &mut new, old, identities);
+    kind::prepare_update(&call.resource, &call.target.subresource, &mut new, old, identities)?;
     let mut causes = admit::metadata(&new, old);
     if call.resource.nature == Nature::Custom {
         // Seen: they are told twice, though only once in the message.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::failure::Cause;
+use crate::failure::{Cause, Failure};
 use crate::identity::Identities;
 use crate::object;
 
@@ -49,7 +49,7 @@ fn has_node_ports(spec: &Map<String, Value>) -> bool {
 }
 
 /// Gives it an address and node ports: those that it had, or new ones.
-pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut Identities) {
+pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut Identities) -> Result<(), Failure> {
     let before = old.and_then(|old| old["spec"].as_object()).cloned().unwrap_or_default();
     if old.is_none() {
         object::child(object, "status").insert("loadBalancer".into(), json!({}));
@@ -82,33 +82,50 @@ pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut 
             }
         }
     }
-    node_ports(spec, &before, identities);
+    node_ports(spec, &before, identities)
 }
 
-fn node_ports(spec: &mut Map<String, Value>, before: &Map<String, Value>, identities: &mut Identities) {
+fn node_ports(
+    spec: &mut Map<String, Value>,
+    before: &Map<String, Value>,
+    identities: &mut Identities,
+) -> Result<(), Failure> {
     let wants = has_node_ports(spec) && spec.get("allocateLoadBalancerNodePorts") != Some(&false.into());
     let had = has_node_ports(before);
     let known = before.get("ports").and_then(Value::as_array).cloned().unwrap_or_default();
+    let given: Vec<Value> = node_ports_of(spec).collect();
     let mut drawn: BTreeMap<String, Value> = BTreeMap::new();
+    let mut taken: Vec<String> = Vec::new();
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         let port = object::map(port);
-        let same = |old: &&Value| old.get("port") == port.get("port") && old.get("protocol") == port.get("protocol");
-        let named = |old: &&Value| old.get("name") == port.get("name");
-        let old =
-            known.iter().find(same).or_else(|| known.iter().find(named)).and_then(|old| old.get("nodePort")).cloned();
+        // A port keeps the node port of the one that had its name, unless another has it now.
+        let old = known.iter().find(|old| old.get("name") == port.get("name")).and_then(|old| old.get("nodePort"));
         if wants {
+            let old = old.filter(|old| !given.contains(old)).cloned();
             // Ports of the same number share a node port, whatever their protocols.
             let number = port.get("port").map(ToString::to_string).unwrap_or_default();
             let shared = drawn.get(&number).cloned();
             let new = || identities.node_port().into();
-            let chosen = port.get("nodePort").cloned().or(old).or(shared).unwrap_or_else(new);
+            let chosen: Value = port.get("nodePort").cloned().or(old).or(shared).unwrap_or_else(new);
+            let shown = format!("{{{} {chosen}}}", port.get("protocol").and_then(Value::as_str).unwrap_or_default());
+            if had && taken.contains(&shown) {
+                let message = format!("duplicate nodePort: {shown}");
+                return Err(Failure { code: 500, reason: "", message, details: None });
+            }
+            taken.push(shown);
             drawn.insert(number, chosen.clone());
             port.insert("nodePort".into(), chosen);
-        } else if had && port.get("nodePort") == old.as_ref() {
+        } else if had && known.iter().any(|old| old.get("nodePort") == port.get("nodePort")) {
             // A Service that no longer has node ports gives back those that it was given.
             port.remove("nodePort");
         }
     }
+    Ok(())
+}
+
+fn node_ports_of(spec: &Map<String, Value>) -> impl Iterator<Item = Value> {
+    let ports = spec.get("ports").and_then(Value::as_array).into_iter().flatten();
+    ports.filter_map(|port| port.get("nodePort").cloned())
 }
 
 pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {

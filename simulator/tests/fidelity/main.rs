@@ -7,6 +7,7 @@
 mod grammar;
 mod normal;
 mod operation;
+mod schemas;
 mod side;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,7 +16,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process, thread};
 
-use cluster::Options;
+use cluster::{Cluster, Options};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use crate::operation::Operation;
@@ -88,19 +89,36 @@ fn explore(pair: &Pair, seed: u64, operations: usize) -> Option<String> {
     }
 }
 
+/// The real server, which all tests here share; nothing, said loudly, where this machine can't run one.
+fn kubeconfig() -> Option<&'static Path> {
+    static CLUSTER: LazyLock<Option<Cluster>> =
+        LazyLock::new(|| cluster::start_or_say(Options { audit: false, ..Options::api_only() }));
+    static UP: LazyLock<Option<PathBuf>> = LazyLock::new(|| env::var_os("FIDELITY_KUBECONFIG").map(PathBuf::from));
+    UP.as_deref().or_else(|| CLUSTER.as_ref().map(Cluster::kubeconfig))
+}
+
+fn pair() -> Option<Pair> {
+    let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/10-application.yaml");
+    Some(Pair::new(kubeconfig()?, &fs::read_to_string(definition).expect("the definition")))
+}
+
+#[test]
+fn the_schemas_of_built_in_types_are_those_that_the_real_server_publishes() {
+    let Some(pair) = pair() else { return };
+    let documents = schemas::DOCUMENTS.map(|uri| pair.ask_real(uri));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/builtin.json");
+    let published = schemas::render(&documents);
+    if setting("FIDELITY_KEEP") == Some(1) {
+        fs::write(&file, &published).expect("the schemas are kept");
+    }
+    let kept = fs::read_to_string(&file).expect("the schemas");
+    let different: Vec<_> = published.lines().filter(|line| !kept.lines().any(|other| other == *line)).collect();
+    assert!(kept == published, "FIDELITY_KEEP=1 writes them anew:\n{}", different.join("\n"));
+}
+
 #[test]
 fn the_simulator_answers_as_the_real_server_does() {
-    let up = env::var_os("FIDELITY_KUBECONFIG").map(PathBuf::from);
-    let cluster = if up.is_none() {
-        let options = Options { audit: false, ..Options::api_only() };
-        let Some(cluster) = cluster::start_or_say(options) else { return };
-        Some(cluster)
-    } else {
-        None
-    };
-    let kubeconfig = up.or(cluster.as_ref().map(|cluster| cluster.kubeconfig().to_owned())).expect("one of the two");
-    let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/10-application.yaml");
-    let pair = Pair::new(&kubeconfig, &fs::read_to_string(definition).expect("the definition"));
+    let Some(pair) = pair() else { return };
     let mut complaints = replay(&pair);
     let replayed = DONE.load(Ordering::Relaxed);
     let seed = setting("FIDELITY_SEED").unwrap_or(*RUN);

@@ -81,6 +81,7 @@ impl Normal {
             match sort {
                 "uid" => text = text.replace(&value, &format!("uid-{number}")),
                 "version" => text = text.replace(&format!("({value})"), &format!("(version-{number})")),
+                "port" => text = text.replace(&format!(" {value}}}"), &format!(" port-{number}}}")),
                 "address" => text = text.replace(&value, &format!("address-{number}")),
                 _ => {}
             }

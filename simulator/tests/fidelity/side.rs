@@ -58,6 +58,13 @@ impl Pair {
         Self { runtime, real, simulator }
     }
 
+    /// What the real server answers to a GET.
+    pub(crate) fn ask_real(&self, uri: &str) -> Value {
+        let (code, answer) = self.runtime.block_on(send(&self.real, "GET", uri, "", &Value::Null));
+        assert_eq!(code, 200, "{answer}");
+        answer
+    }
+
     /// Where the two differ; `None` if they don't.
     pub(crate) fn differ(&self, space: &str, operations: &[Operation]) -> Option<String> {
         self.runtime.block_on(async {
