@@ -101,6 +101,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
     };
     caches.pods.index::<pod::OfApplication>();
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
+    recorder.observed_by(&metrics);
 
     let (trigger, shutdown) = shutdown::channel();
     let mut background = JoinSet::new();

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 12] = [
+const UNSEEN: [(&str, &str); 13] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
     ("create horizontalpodautoscalers", "the same"),
     ("delete deployments", "OwnerReferencesPermissionEnforcement asks for it where an owner is given to what exists"),
     ("update applications/finalizers", "OwnerReferencesPermissionEnforcement asks for it where a deletion is to wait"),
+    ("patch events", "only an event that repeats is changed"),
     ("list applications", "servers before 1.32 do not stream lists"),
     ("list deployments", "the same"),
     ("list services", "the same"),

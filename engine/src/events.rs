@@ -1,36 +1,39 @@
 //! Events (`events.k8s.io/v1`): what a controller did, told to those who look at the object.
 //!
-//! Telling is never in the way of doing: an event is put into a bounded queue, and dropped where that is full. A task sends
-//! them one by one. An event that was sent within the last minutes is not sent again.
+//! Telling is never in the way of doing: an occurrence is put into a bounded queue, and dropped and counted where that is
+//! full. [`core`] decides what becomes of it; here is the task that sends.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod body;
+mod budget;
+mod core;
+
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::api::Client;
-use crate::object::{Object, Resource, Uid, chain};
+pub use self::core::Counts;
+use self::core::{Answer, Core, Now, Reference, Request, Subject};
+use crate::api::{Client, Error, PatchType};
+use crate::metrics::Metrics;
+use crate::object::{Key, Object, Resource, chain};
 
-/// Events that wait to be sent. At a few hundred bytes each they take less memory than one page of a list.
-const WAITING: usize = 1_000;
+/// Requests under way at the same time: enough for the burst with which a fleet starts, too few to be noticed.
+const PARALLEL: usize = 4;
 
-/// An event that equals one sent within this time is dropped: client-go's period for finishing a series.
-const SILENCE: Duration = Duration::from_mins(6);
+/// Time between two looks at what is over.
+const TICK: Duration = Duration::from_secs(30);
 
-/// Events that are remembered for that. Beyond it all are forgotten, at the cost of a few repetitions.
-const REMEMBERED: usize = 4_096;
-
-/// The longest note that the API server accepts, in bytes.
-const LONGEST_NOTE: usize = 1_024;
+/// How long what is still to be sent may take once nothing more is filed. The process is about to end, and this is a courtesy.
+const FLUSH: Duration = Duration::from_millis(1_500);
 
 const EVENTS: Resource = Resource { group: "events.k8s.io", version: "v1", kind: "Event", plural: "events" };
 
@@ -46,146 +49,192 @@ pub enum Kind {
 /// Files events. Clones file them in the same place.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    sender: mpsc::Sender<Filed>,
-    dropped: Arc<AtomicU64>,
+    sender: mpsc::Sender<(Timestamp, Subject)>,
+    shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Filed {
-    regarding: ObjectReference,
-    kind: Kind,
-    reason: &'static str,
-    action: &'static str,
-    note: String,
-    at: Timestamp,
+#[derive(Debug, Default)]
+struct Shared {
+    /// Occurrences that found the queue full.
+    dropped: AtomicU64,
+    counts: Mutex<Counts>,
 }
 
-/// A recorder, and the task that sends what it files, as long as it is polled. `controller` is named as the reporter, and
-/// `instance` as the process.
+/// A recorder, and the task that sends what it files, as long as it is polled. It ends soon after the last recorder is gone.
+/// `controller` is named as the reporter, and `instance` as the process.
 pub fn channel(client: Client, controller: &'static str, instance: String) -> (Recorder, impl Future<Output = ()>) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Recorder { sender, dropped: Arc::default() }, send(client, controller, instance, receiver))
+    let (sender, receiver) = mpsc::channel(core::WAITING);
+    let shared = Arc::<Shared>::default();
+    let sending = Sending { client, controller, instance, shared: shared.clone() };
+    (Recorder { sender, shared }, sending.run(receiver))
 }
 
 impl Recorder {
     /// Files an event about `object`: `action` was taken, because of or with the result of `reason`; both are words in
     /// CamelCase. A note that is too long is cut.
     pub fn record<T: Object>(&self, object: &T, kind: Kind, reason: &'static str, action: &'static str, note: String) {
-        let metadata = object.metadata();
-        let regarding = ObjectReference {
-            api_version: Some(T::RESOURCE.api_version()),
-            kind: Some(T::RESOURCE.kind.to_owned()),
-            name: Some(metadata.name.to_string()),
-            // Events about objects without a namespace stand in this one.
-            namespace: Some(if metadata.namespace.is_empty() { "default" } else { &metadata.namespace }.to_owned()),
-            uid: Some(metadata.uid.to_string()),
-            ..ObjectReference::default()
-        };
-        let filed = Filed { regarding, kind, reason, action, note: shortened(note), at: Timestamp::now() };
-        if self.sender.try_send(filed).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.file(reference(object), None, kind, reason, action, note);
+    }
+
+    /// [`record`](Self::record), where a second object has to do with it: the one that was made, say, of the one that asked
+    /// for it.
+    pub fn record_related<T: Object, R: Object>(
+        &self,
+        object: &T,
+        related: &R,
+        kind: Kind,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+    ) {
+        self.file(reference(object), Some(reference(related)), kind, reason, action, note);
+    }
+
+    fn file(
+        &self,
+        regarding: Reference,
+        related: Option<Reference>,
+        kind: Kind,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+    ) {
+        let subject = Subject { regarding, related, kind, reason, action, note: body::note(note) };
+        if self.sender.try_send((Timestamp::now(), subject)).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How many events were dropped because too many were waiting.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// What has become of all that was filed.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
     }
-}
 
-async fn send(client: Client, controller: &'static str, instance: String, mut receiver: mpsc::Receiver<Filed>) {
-    let mut sent: HashMap<(Uid, &'static str, String), Instant> = HashMap::new();
-    let mut serial = 0u64;
-    while let Some(filed) = receiver.recv().await {
-        let uid = Uid(filed.regarding.uid.clone().unwrap_or_default().into());
-        let same = (uid, filed.reason, filed.note.clone());
-        if sent.get(&same).is_some_and(|at| at.elapsed() < SILENCE) {
-            continue;
-        }
-        if sent.len() >= REMEMBERED {
-            sent.clear();
-        }
-        serial += 1;
-        let namespace = filed.regarding.namespace.clone().unwrap_or_default();
-        let event = event(filed, controller, &instance, serial);
-        let body = match serde_json::to_value(&event) {
-            Ok(body) => body,
-            Err(error) => {
-                debug!(%error, "event can't be encoded");
-                continue;
+    /// Shows [`counts`](Self::counts) from now on.
+    #[expect(clippy::cast_precision_loss, reason = "a count beyond 2^53 is out of reach")]
+    pub fn observed_by(&self, metrics: &Metrics) {
+        // Not the recorder: the task ends with the last of them.
+        let shared = self.shared.clone();
+        metrics.observe(move |samples| {
+            let Counts { sent, aggregated, suppressed, refused, dropped } = shared.counts();
+            for (result, count) in [
+                ("sent", sent),
+                ("aggregated", aggregated),
+                ("suppressed", suppressed),
+                ("refused", refused),
+                ("dropped", dropped),
+            ] {
+                let help = "Events by what became of them";
+                samples.counter("engine_events", help, &[("result", result)], count as f64);
             }
-        };
-        // An event is a courtesy: one that can't be sent, in a terminating namespace say, is not worth a retry.
-        match client.create_as::<IgnoredAny>(&EVENTS, Some(&namespace), &body).await {
-            Ok(_) => drop(sent.insert(same, Instant::now())),
-            Err(error) => debug!(error = chain(&error), "event can't be sent"),
+        });
+    }
+}
+
+impl Shared {
+    fn counts(&self) -> Counts {
+        let counts = *self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        Counts { dropped: counts.dropped + self.dropped.load(Ordering::Relaxed), ..counts }
+    }
+}
+
+fn reference<T: Object>(object: &T) -> Reference {
+    let metadata = object.metadata();
+    Reference {
+        api_version: T::RESOURCE.api_version(),
+        kind: T::RESOURCE.kind,
+        namespace: metadata.namespace.to_string(),
+        name: metadata.name.to_string(),
+        uid: metadata.uid.to_string(),
+    }
+}
+
+/// What the task sends with.
+struct Sending {
+    client: Client,
+    controller: &'static str,
+    instance: String,
+    shared: Arc<Shared>,
+}
+
+impl Sending {
+    async fn run(self, mut receiver: mpsc::Receiver<(Timestamp, Subject)>) {
+        let (started, mut core) = (Instant::now(), Core::default());
+        let mut under_way = FuturesUnordered::new();
+        // When it is to end, once nothing more is filed.
+        let mut end: Option<Instant> = None;
+        let mut ticked = Now::ZERO;
+        loop {
+            let now = started.elapsed();
+            while under_way.len() < PARALLEL
+                && let Some(request) = core.next(now)
+            {
+                under_way.push(self.send(request));
+            }
+            self.publish(core.counts());
+            if end.is_some() && core.is_idle() {
+                return;
+            }
+            let tick = ticked + TICK;
+            let wake_at =
+                started + core.wake_at().filter(|_| under_way.len() < PARALLEL).map_or(tick, |at| at.min(tick));
+            let wake = pin!(sleep_until(end.map_or(wake_at, |end| end.min(wake_at))));
+            tokio::select! {
+                filed = receiver.recv(), if end.is_none() => if let Some((at, subject)) = filed {
+                    core.observe(started.elapsed(), at, subject);
+                } else {
+                    core.close();
+                    end = Some(Instant::now() + FLUSH);
+                },
+                Some((subject, answer)) = under_way.next() => {
+                    core.answered(started.elapsed(), fastrand::f64(), &subject, answer);
+                }
+                () = wake => {
+                    if end.is_some_and(|end| end <= Instant::now()) {
+                        let unsent = core.unsent() as u64;
+                        debug!(unsent, "no time left for events");
+                        self.publish(Counts { dropped: core.counts().dropped + unsent, ..core.counts() });
+                        return;
+                    }
+                    let now = started.elapsed();
+                    if now >= tick {
+                        core.tick(now);
+                        ticked = now;
+                    }
+                }
+            }
         }
     }
-}
 
-fn event(filed: Filed, controller: &str, instance: &str, serial: u64) -> Event {
-    // Unique as client-go's: the object's name, the moment, and here a serial, since a moment can be shared. The name is cut
-    // so that the whole stays below the limit of 253.
-    let name = filed.regarding.name.clone().unwrap_or_default();
-    let short: String = name.chars().take_while(char::is_ascii).take(200).collect();
-    let short = short.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
-    let name = format!("{short}.{:x}{serial:x}", filed.at.as_nanosecond());
-    Event {
-        metadata: ObjectMeta {
-            name: Some(name),
-            namespace: filed.regarding.namespace.clone(),
-            ..ObjectMeta::default()
-        },
-        event_time: Some(MicroTime(filed.at)),
-        reporting_controller: Some(controller.to_owned()),
-        reporting_instance: Some(instance.to_owned()),
-        type_: Some(match filed.kind {
-            Kind::Normal => "Normal".to_owned(),
-            Kind::Warning => "Warning".to_owned(),
-        }),
-        reason: Some(filed.reason.to_owned()),
-        action: Some(filed.action.to_owned()),
-        note: Some(filed.note),
-        regarding: Some(filed.regarding),
-        ..Event::default()
-    }
-}
-
-/// Cuts a note where the API server would refuse it, at a character's boundary.
-fn shortened(mut note: String) -> String {
-    if note.len() > LONGEST_NOTE {
-        let cut = (0..=LONGEST_NOTE - "…".len()).rev().find(|&at| note.is_char_boundary(at)).unwrap_or(0);
-        note.truncate(cut);
-        note.push('…');
-    }
-    note
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_note_is_cut_at_a_character() {
-        let short = "as it is".to_owned();
-        assert_eq!(shortened(short.clone()), short);
-        let cut = shortened("é".repeat(LONGEST_NOTE));
-        assert!(cut.len() <= LONGEST_NOTE && cut.ends_with('…'), "{} bytes", cut.len());
-    }
-
-    #[test]
-    fn two_events_of_one_moment_have_two_names() {
-        let at = Timestamp::now();
-        let filed = || Filed {
-            regarding: ObjectReference { name: Some("x".repeat(253)), ..ObjectReference::default() },
-            kind: Kind::Normal,
-            reason: "Created",
-            action: "Create",
-            note: String::new(),
-            at,
+    async fn send(&self, request: Request) -> (Arc<Subject>, Answer) {
+        let namespace = request.subject.namespace();
+        let result: Result<IgnoredAny, Error> = if request.is_new {
+            let event = body::event(&request, self.controller, &self.instance);
+            self.client.create_as(&EVENTS, Some(namespace), event).await
+        } else {
+            let key = Key::new(namespace, body::name(&request));
+            self.client.patch_as(&EVENTS, &key, None, PatchType::Merge, body::series(&request)).await
         };
-        let name = |serial| event(filed(), "c", "i", serial).metadata.name.expect("a name");
-        assert_ne!(name(1), name(2));
-        assert!(name(u64::MAX).len() <= 253);
+        let answer = result.map_or_else(|error| judged(&error, request.is_new), |_| Answer::Done);
+        (request.subject, answer)
+    }
+
+    fn publish(&self, counts: Counts) {
+        *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+}
+
+fn judged(error: &Error, is_new: bool) -> Answer {
+    debug!(error = chain(error), "event can't be sent");
+    match error.status().map(|status| status.code) {
+        // Sent before, and the answer was lost: the name is nobody else's.
+        Some(409) if is_new => Answer::Done,
+        Some(404) => Answer::Missing,
+        Some(403) => Answer::Forbidden,
+        Some(408 | 429) => Answer::Unavailable,
+        Some(code) if code < 500 => Answer::Refused,
+        Some(_) => Answer::Unavailable,
+        None if error.is_unavailable() => Answer::Unavailable,
+        None => Answer::Refused,
     }
 }

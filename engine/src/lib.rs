@@ -30,7 +30,7 @@ pub mod informer;
 pub mod trigger; // pure: change -> keys
 pub mod queue; // pure, with a thin async shell
 pub mod metrics;
-pub mod events;
+pub mod events; // pure, with a thin async shell
 pub mod controller;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -40,7 +40,8 @@ pub(super) fn role() -> Value {
             rule("autoscaling", "horizontalpodautoscalers", &["create", "delete", "get", "list", "patch", "watch"]),
             // A pod tells why it does not run; nothing of it is changed.
             rule("", "pods", &["list", "watch"]),
-            rule("events.k8s.io", "events", &["create"]),
+            // `patch` counts those that repeat.
+            rule("events.k8s.io", "events", &["create", "patch"]),
         ]),
     )
 }
