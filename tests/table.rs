@@ -9,7 +9,7 @@ fn missing(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     for row in page.lines().filter(|line| line.starts_with('|')) {
         let mut file: Option<(&str, String)> = None;
         for name in row.split('`').skip(1).step_by(2) {
-            if name.ends_with(".rs") {
+            if Path::new(name).extension().is_some_and(|extension| extension == "rs") {
                 let text = read(name);
                 if text.is_none() {
                     missing.push(format!("there is no {name}"));
