@@ -6,6 +6,7 @@
 use engine::api::{self, Client, Deletion, Precondition, Subresource};
 use engine::events::{Kind, Recorder};
 use engine::object::{Key, Metadata, Object, Uid};
+use engine::settle::{Settled, settle};
 use engine::store::Reader;
 use futures_util::future::{join, join_all};
 use serde::Deserialize;
@@ -235,22 +236,10 @@ impl Writer {
 
     /// Finds out what a write has met that was refused for its precondition, or whose answer was lost.
     async fn settle<T: Object>(&self, cache: &Reader<T>, key: &Key, error: api::Error) -> Result<Applied, Error> {
-        let refused = error.status().is_some_and(|status| matches!(status.code, 404 | 422));
-        if !error.is_conflict() && !error.is_ambiguous() && !refused {
-            return Err(failure::<T>(key, error));
-        }
-        let known = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
-        match self.client.get::<T>(key).await {
-            Ok(Some(live)) => {
-                let is_news = known.as_ref() != Some(&live.metadata().resource_version);
-                cache.remember(live);
-                // After a conflict the plan is outdated even if the caches have caught up in the meantime. After anything
-                // else, an object that is as it was known to be means that the write was not made.
-                if is_news || error.is_conflict() { Ok(Applied::Outdated) } else { Err(failure::<T>(key, error)) }
-            }
-            Ok(None) if known.is_some() => Ok(Applied::Ahead),
-            Ok(None) if error.is_conflict() => Ok(Applied::Outdated),
-            Ok(None) | Err(_) => Err(failure::<T>(key, error)),
+        match settle(&self.client, cache, key, error).await {
+            Ok(Settled::Outdated) => Ok(Applied::Outdated),
+            Ok(Settled::Ahead) => Ok(Applied::Ahead),
+            Err(error) => Err(failure::<T>(key, error)),
         }
     }
 

@@ -288,7 +288,7 @@ fn links(files: &[File]) -> Vec<String> {
         for (number, line) in file.text.lines().enumerate() {
             let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
             for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
-                let path = format!("{folder}{}", target.split('#').next().unwrap_or_default());
+                let path = resolved(&format!("{folder}{}", target.split('#').next().unwrap_or_default()));
                 // A folder counts as well.
                 if !files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/"))) {
                     complaints.push(file.at(number, &format!("there is no {path}")));
@@ -394,6 +394,18 @@ fn is_rust(path: &str) -> bool {
 
 fn ends(path: &str, with: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == with)
+}
+
+/// A path without `..`.
+fn resolved(path: &str) -> String {
+    let mut steps: Vec<&str> = Vec::new();
+    for step in path.split('/') {
+        match step {
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
+    }
+    steps.join("/")
 }
 
 /// The lines of the module `tests`, from its attribute to its closing brace.
@@ -597,6 +609,8 @@ fn a_note_to_oneself_and_a_path_of_ones_own_are_found() {
 fn a_link_to_nowhere_is_found() {
     let text = "[a](src/lib.rs) [b](https://example.com) [c](#c) [d](src) [e](src/lib.rs#L1)\n[f](src/fifth.rs)\n";
     assert_eq!(complaints(links, "README.md", text), ["README.md:2: there is no src/fifth.rs"]);
+    let text = "[a](../src/lib.rs) [b](../src/fifth.rs)\n";
+    assert_eq!(complaints(links, "engine/README.md", text), ["engine/README.md:1: there is no src/fifth.rs"]);
 }
 
 #[test]

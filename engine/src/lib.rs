@@ -25,6 +25,7 @@ pub mod api;
 pub mod lease; // a Lease, and who else is there -> who may write
 pub mod watch; // pure: answers of the API server -> transactions on a cache
 pub mod store; // pure but for its lock
+pub mod settle;
 pub mod reflector;
 pub mod informer;
 pub mod trigger; // pure: change -> keys
@@ -35,3 +36,8 @@ pub mod controller;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -57,8 +57,9 @@ impl Deletion {
         Self { grace_period: Some(seconds), ..self }
     }
 
-    /// The body of the request (`meta/v1` `DeleteOptions`).
-    pub(super) fn body(&self) -> Value {
+    /// The body of the request (`meta/v1` `DeleteOptions`). Seen on 1.37: with a body, the parameters in the URL count for
+    /// nothing, and so a dry run that is asked for there deletes the object.
+    pub(super) fn body(&self, dry_run: bool) -> Value {
         let mut preconditions = json!({"uid": self.uid});
         if let Some(version) = &self.version {
             preconditions["resourceVersion"] = json!(version);
@@ -72,6 +73,9 @@ impl Deletion {
             "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions,
             "propagationPolicy": propagation,
         });
+        if dry_run {
+            body["dryRun"] = json!(["All"]);
+        }
         if let Some(seconds) = self.grace_period {
             body["gracePeriodSeconds"] = json!(seconds);
         }
@@ -87,14 +91,14 @@ mod tests {
     fn a_deletion_says_which_life_and_which_state_it_means() {
         let metadata =
             Metadata { uid: Uid("u".into()), resource_version: ResourceVersion("7".into()), ..Metadata::default() };
-        let body = Deletion::unchanged(&metadata).propagation(Propagation::Foreground).grace_period(0).body();
+        let body = Deletion::unchanged(&metadata).propagation(Propagation::Foreground).grace_period(0).body(false);
         let expected = json!({
             "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": "u", "resourceVersion": "7"},
             "propagationPolicy": "Foreground", "gracePeriodSeconds": 0,
         });
         assert_eq!(body, expected);
-        let body = Deletion::same_life(Uid("u".into())).body();
-        assert_eq!(body["preconditions"], json!({"uid": "u"}));
+        let body = Deletion::same_life(Uid("u".into())).body(true);
+        assert_eq!((&body["preconditions"], &body["dryRun"]), (&json!({"uid": "u"}), &json!(["All"])));
         assert_eq!((&body["propagationPolicy"], &body["gracePeriodSeconds"]), (&json!("Background"), &Value::Null));
     }
 }

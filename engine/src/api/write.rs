@@ -243,7 +243,7 @@ impl Client {
             metadata: Option<Metadata>,
         }
         let path = object_path(&T::RESOURCE, key, None)?;
-        let answer = match self.send(Method::DELETE, path, JSON, &deletion.body(), Repeatable::Yes).await {
+        let answer = match self.send(Method::DELETE, path, JSON, &deletion.body(self.dry_run), Repeatable::Yes).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() => return Ok(Deleted::Gone),
             Err(error) => return Err(error),
@@ -284,6 +284,7 @@ impl Client {
             escape(value, &mut path);
             separator = '&';
         };
+        // A delete says all in its body.
         if method != Method::DELETE {
             add("fieldManager", self.field_manager);
             match self.field_validation {
@@ -292,9 +293,9 @@ impl Client {
                 Some(FieldValidation::Warn) => add("fieldValidation", "Warn"),
                 Some(FieldValidation::Ignore) => add("fieldValidation", "Ignore"),
             }
-        }
-        if self.dry_run {
-            add("dryRun", "All");
+            if self.dry_run {
+                add("dryRun", "All");
+            }
         }
         let mut request: transport::Request = super::request(method, path, Some((content_type, body)))?;
         request.extensions_mut().insert(repeatable);

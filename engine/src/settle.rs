@@ -1,0 +1,65 @@
+//! A write that was refused, or whose answer was lost: what it has met, found out by a look at the server.
+//!
+//! No write is repeated blindly. After the look the cache has what was found, so that the reconciler can decide anew at
+//! once, instead of running into the same conflict until the watch has caught up.
+
+use crate::api::{Client, Error};
+use crate::object::{Key, Object};
+use crate::store::Reader;
+
+/// What a look at the server has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The object is other than the cache had it, which knows by now: decide anew. If the answer was lost, it may be the
+    /// write itself that is seen.
+    Outdated,
+    /// The object that the cache has is gone, of which it will hear soon.
+    Ahead,
+}
+
+/// Looks at what a write of `key` has met that ended in `error`.
+///
+/// # Errors
+///
+/// `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another state of the
+/// object would explain; where the object is as it was known to be, so that the write was not made and may be repeated; or
+/// where there is no answer to the look either.
+///
+/// ```no_run
+/// # use engine::api::Precondition;
+/// # use engine::controller::{Cx, Failure, Outcome};
+/// # use engine::object::{Key, Object};
+/// use engine::settle::{Settled, settle};
+///
+/// # async fn example<T: Object>(cx: &Cx<T>, key: &Key, body: serde_json::Value) -> Result<Outcome, Failure> {
+/// let cache = cx.reader::<T>();
+/// match cx.client().apply::<T>(key, body, &Precondition::Absent).await {
+///     Ok(created) => drop(cache.remember(created)),
+///     Err(error) => match settle(cx.client(), cache, key, error).await? {
+///         Settled::Outdated => { /* look at the cache again */ }
+///         Settled::Ahead => { /* its event is on its way */ }
+///     },
+/// }
+/// # Ok(Outcome::Done)
+/// # }
+/// ```
+pub async fn settle<T: Object>(client: &Client, cache: &Reader<T>, key: &Key, error: Error) -> Result<Settled, Error> {
+    // A foreign uid is a 422 on an object that is there, and a write to one that is not may be a 404.
+    let may_be_another = error.status().is_some_and(|status| matches!(status.code, 404 | 422));
+    if !error.is_conflict() && !error.is_ambiguous() && !may_be_another {
+        return Err(error);
+    }
+    let known = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
+    match client.get::<T>(key).await {
+        Ok(Some(live)) => {
+            let is_news = known.as_ref() != Some(&live.metadata().resource_version);
+            cache.remember(live);
+            // After a conflict what was decided is outdated, even if the cache has caught up in the meantime. After anything
+            // else, an object that is as it was known to be means that the write was not made.
+            if is_news || error.is_conflict() { Ok(Settled::Outdated) } else { Err(error) }
+        }
+        Ok(None) if known.is_some() => Ok(Settled::Ahead),
+        Ok(None) if error.is_conflict() => Ok(Settled::Outdated),
+        Ok(None) | Err(_) => Err(error),
+    }
+}
