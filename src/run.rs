@@ -102,6 +102,10 @@ async fn operate(args: &Run) -> Result<(), Error> {
     caches.pods.index::<pod::OfApplication>();
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);
+    metrics.observe(|samples| {
+        let labels = [("version", env!("CARGO_PKG_VERSION"))];
+        samples.gauge("application_operator_build_info", "Always 1; which version this is", &labels, 1.0);
+    });
 
     let (trigger, shutdown) = shutdown::channel();
     let mut background = JoinSet::new();

@@ -302,6 +302,7 @@ impl<T: Object> Controller<T> {
         mapper: impl Fn(&Change<C>) -> Vec<(Key, Urgency)> + Send + Sync + 'static,
     ) -> Self {
         let number = self.sources.len();
+        self.metrics.observe_cache(informer.reader());
         self.sources.push(Source::new(self.name, number, informer.clone(), mapper));
         self.readers.entry(TypeId::of::<C>()).or_insert_with(|| Box::new(informer.reader().clone()));
         self

@@ -5,13 +5,15 @@
 //! when somebody asks, by a reader that was given to [`Metrics::observe`]. No label takes a value from a user's object, so
 //! that the number of series does not grow with the cluster.
 
+mod cache;
 mod process;
 mod queue;
 mod samples;
 mod text;
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -24,14 +26,17 @@ use prometheus_client::registry::Registry;
 use self::samples::Readers;
 pub use self::samples::Samples;
 pub use self::text::Format;
-use crate::object::Key;
+use crate::object::{Key, Object};
 use crate::queue::Queue;
+use crate::store::Reader;
 
 /// The metrics of one process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
     readers: Readers,
+    /// Where the counters of each cache are that is shown.
+    caches: Mutex<HashSet<Vec<usize>>>,
     reconciles: Family<Labels<2>, Counter>,
     errors: Family<Labels<1>, Counter>,
     terminal: Family<Labels<1>, Counter>,
@@ -60,6 +65,7 @@ impl Default for Metrics {
         let metrics = Self {
             registry: Mutex::default(),
             readers: Readers::default(),
+            caches: Mutex::default(),
             reconciles: Family::default(),
             errors: Family::default(),
             terminal: Family::default(),
@@ -180,6 +186,17 @@ impl Metrics {
     /// Shows the depth, the counts and the ages of `queue` from now on.
     pub fn observe_queue(&self, name: &'static str, queue: &Queue<Key>) {
         self.observe(queue::reader(name, queue.clone()));
+    }
+
+    /// Shows what the cache of `reader` holds and has lived through from now on; of a cache that is shown already, nothing
+    /// more.
+    pub fn observe_cache<T: Object>(&self, reader: &Reader<T>) {
+        // The counters live as long as the reader below, so that none has the address of another.
+        let addresses = reader.stats().iter().map(|stats| Arc::as_ptr(stats) as usize).collect();
+        if self.caches.lock().unwrap_or_else(PoisonError::into_inner).insert(addresses) {
+            let reader = reader.clone();
+            self.observe(move |samples| cache::tell(&reader, samples));
+        }
     }
 
     /// Calls `reader` each time that somebody asks, for what it can tell at that moment. It must not wait for anything.

@@ -142,3 +142,33 @@ fn the_number_of_series_does_not_grow_with_the_cluster_nor_with_what_a_server_ma
     // The one for codes that mean nothing.
     assert_eq!(count(&metrics), before + 1);
 }
+
+#[derive(Debug, serde::Deserialize)]
+struct Thing {
+    metadata: crate::object::Metadata,
+}
+
+impl Object for Thing {
+    const RESOURCE: crate::object::Resource =
+        crate::object::Resource { group: "test", version: "v1", kind: "Thing", plural: "things" };
+
+    fn metadata(&self) -> &crate::object::Metadata {
+        &self.metadata
+    }
+}
+
+#[test]
+fn a_cache_is_told_once_however_many_share_it_and_as_one_series_however_many_namespaces() {
+    let metrics = Metrics::default();
+    let namespaces: Vec<Arc<str>> = (0..100).map(|number| format!("namespace-{number}").into()).collect();
+    let (_writers, reader) = crate::store::new::<Thing>(&namespaces);
+    for _ in 0..3 {
+        metrics.observe_cache(&reader);
+    }
+    let text = metrics.render_as(Format::Prometheus).expect("text");
+    assert!(text.contains("engine_cache_objects{resource=\"things.test\"} 0\n"), "{text}");
+    assert!(text.contains("engine_lists_total{resource=\"things.test\",reason=\"initial\"} 0\n"), "{text}");
+    assert!(text.contains("engine_cache_synced{resource=\"things.test\"} 0\n"), "{text}");
+    let series = text.lines().filter(|line| line.contains("things")).count();
+    assert!(series < 30, "{text}");
+}
