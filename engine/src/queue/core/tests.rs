@@ -264,7 +264,8 @@ fn a_key_of_another_queue_cannot_be_given_back() {
 #[test]
 fn cancelled_timers_do_not_pile_up() {
     let mut core = core();
-    core.add_at(at(0), "late", at(1_000_000));
+    // Those behind one that is not cancelled are out of sight.
+    core.add_at(at(0), "early", at(5));
     for round in 0..10_000 {
         core.add_at(at(0), "a", at(10));
         core.add(at(0), "a", Reason::Updated);
@@ -272,5 +273,5 @@ fn cancelled_timers_do_not_pile_up() {
         core.done(at(0), handout, Verdict::Done);
         assert!(core.waiting.entries() < 200, "round {round}");
     }
-    assert_eq!(core.wake_at(), Some(at(1_000_000)));
+    assert_eq!(core.wake_at(), Some(at(5)));
 }
