@@ -3,6 +3,7 @@
 //! Every setting of `run` is a flag and an environment variable, `APPLICATION_OPERATOR_` and the
 //! flag's name; the flag wins. Neither files nor the network are touched here.
 
+mod election;
 mod value;
 
 use std::error::Error;
@@ -16,6 +17,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use engine::object;
 
+pub use self::election::Election;
 pub use self::value::Address;
 use crate::application::Allowed;
 use crate::manifests;
@@ -100,19 +102,9 @@ pub struct Run {
     )]
     pub health_probe_bind_address: Address,
 
-    /// Elect a leader among several replicas (accepted, but without effect so far: run one replica)
-    #[arg(
-        long,
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new(),
-        env = "APPLICATION_OPERATOR_LEADER_ELECT"
-    )]
-    pub leader_elect: bool,
+    /// Which replica acts.
+    #[command(flatten)]
+    pub election: Election,
 
     /// Let Applications name a service account, and have its token
     #[arg(
@@ -222,6 +214,12 @@ impl Exit {
         Self { message, code: FAILED }
     }
 
+    /// Settings that are good one by one and not together; one line tells why.
+    fn misused(error: &dyn Error) -> Self {
+        let message = format!("application-operator: {}; see --help\n", object::chain(error));
+        Self { message, code: MISUSED }
+    }
+
     /// Tells it and returns the exit code.
     pub fn report(self) -> ExitCode {
         // Nobody is left to be told that the output is closed.
@@ -261,6 +259,9 @@ where
         run.namespaces.retain(|namespace| !namespace.is_empty());
         run.namespaces.sort_unstable();
         run.namespaces.dedup();
+        let Election { leader_elect_resource_namespace: namespace, .. } = &mut run.election;
+        *namespace = namespace.take().filter(|namespace| !namespace.is_empty());
+        run.election.timing().map_err(|error| Exit::misused(&error))?;
     }
     Ok(args)
 }

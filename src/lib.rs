@@ -13,4 +13,5 @@ pub mod apply; // the writes, carried out
 pub mod status; // pure: what there is -> what the user is told
 pub mod reconcile; // observe -> plan -> apply -> status
 pub mod admin; // what the kubelet and Prometheus ask
+pub mod election; // who acts, of several replicas
 pub mod run; // wiring

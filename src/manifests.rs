@@ -17,6 +17,8 @@ use serde_json::Value;
 /// The image that the manifests name unless told otherwise.
 pub const IMAGE: &str = concat!("application-operator:", env!("CARGO_PKG_VERSION"));
 
+pub use self::operator::NAMESPACE;
+
 /// One file and the objects in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
@@ -79,7 +81,8 @@ pub fn all(image: &str) -> Vec<Manifest> {
         Manifest { file: "20-service-account.yaml", objects: vec![rbac::service_account()] },
         Manifest { file: "30-cluster-role.yaml", objects: vec![rbac::role(), rbac::binding()] },
         Manifest { file: "31-user-roles.yaml", objects: vec![rbac::view(), rbac::edit()] },
-        Manifest { file: "40-deployment.yaml", objects: vec![operator::deployment(image)] },
+        Manifest { file: "32-leader-election-role.yaml", objects: vec![rbac::election(), rbac::election_binding()] },
+        Manifest { file: "40-deployment.yaml", objects: vec![operator::deployment(image), operator::budget()] },
     ]
 }
 

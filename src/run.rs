@@ -10,6 +10,7 @@ use engine::config::Config;
 use engine::controller::Controller;
 use engine::events;
 use engine::informer::Informers;
+use engine::lease::{Elector, Leadership};
 use engine::metrics::Metrics;
 use engine::shutdown::{self, Shutdown};
 use engine::transport;
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::info;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -25,6 +26,7 @@ use crate::admin;
 use crate::application::Application;
 use crate::apply::Writer;
 use crate::args::{Address, LogFormat, Run};
+use crate::election;
 use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
 use crate::reconcile::Reconciler;
 use crate::trigger::{failing, owner};
@@ -62,6 +64,12 @@ pub enum Error {
     /// A part that runs for ever has ended.
     #[error("stopped")]
     Stopped(#[source] engine::controller::Error),
+    /// The settings of the election make none.
+    #[error("can't take part in a leader election")]
+    Election(#[source] engine::lease::Error),
+    /// Nobody knows any more who leads.
+    #[error("stopped")]
+    Elected(#[source] election::Ended),
 }
 
 /// Runs the operator until the process is told to end (SIGTERM, SIGINT).
@@ -79,7 +87,12 @@ pub fn run(args: &Run) -> Result<(), Error> {
 async fn operate(args: &Run) -> Result<(), Error> {
     let config = Config::find(args.kubeconfig.as_deref(), args.context.as_deref()).map_err(Error::Config)?;
     let metrics = Arc::new(Metrics::default());
-    let client = client(&config, &metrics)?;
+    let service = connect(&config, &metrics)?;
+    // A connection of its own, so that a renewal never waits behind the writes of a fleet.
+    let apart = Client::new(connect(&config, &metrics)?, FIELD_MANAGER);
+    let elector = election::elector(args, &config, apart, &instance()).map_err(Error::Election)?;
+    let leadership = elector.as_ref().map_or_else(Leadership::always, Elector::leadership);
+    let client = Client::new(leadership.fence(service.clone()), FIELD_MANAGER);
 
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
@@ -90,7 +103,8 @@ async fn operate(args: &Run) -> Result<(), Error> {
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
         .watches_in(&pods, failing)
-        .workers(args.max_concurrent_reconciles.into());
+        .workers(args.max_concurrent_reconciles.into())
+        .elected_by(leadership);
     let caches = Caches {
         applications: controller.reader(),
         deployments: controller.reader(),
@@ -100,7 +114,8 @@ async fn operate(args: &Run) -> Result<(), Error> {
         pods: controller.reader(),
     };
     caches.pods.index::<pod::OfApplication>();
-    let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());
+    // Not fenced: what a leader has done is told even if it is one no more.
+    let (recorder, send_events) = events::channel(Client::new(service, FIELD_MANAGER), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);
     metrics.observe(|samples| {
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
@@ -126,18 +141,15 @@ async fn operate(args: &Run) -> Result<(), Error> {
         workers = args.max_concurrent_reconciles,
         "starting"
     );
-    if args.leader_elect {
-        warn!("--leader-elect has no effect in this version: run one replica");
-    }
     let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowed());
-    let stopped = controller.run(reconciler, shutdown).await;
+    let stopped = election::elected(elector, controller.run(reconciler, shutdown)).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;
     info!("stopped");
-    stopped.map_err(Error::Stopped)
+    stopped.map_err(Error::Elected)?.map_err(Error::Stopped)
 }
 
-fn client(config: &Config, metrics: &Arc<Metrics>) -> Result<Client, Error> {
+fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<transport::Service, Error> {
     let metrics = metrics.clone();
     let host = config.server.authority().map(ToString::to_string).unwrap_or_default();
     let options = transport::Options {
@@ -146,8 +158,7 @@ fn client(config: &Config, metrics: &Arc<Metrics>) -> Result<Client, Error> {
             metrics.requested(&host, method.as_str(), result.ok().map(|status| status.as_u16()), took);
         })),
     };
-    let service = transport::connect_with(config, options).map_err(Error::Transport)?;
-    Ok(Client::new(service, FIELD_MANAGER))
+    transport::connect_with(config, options).map_err(Error::Transport)
 }
 
 async fn serve(

@@ -9,7 +9,8 @@ use application_operator::application::ApplicationSpec;
 use application_operator::manifests::{self, IMAGE, Manifest};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,7 +63,10 @@ fn files_stand_in_the_order_in_which_they_are_applied() {
             "ClusterRoleBinding",
             "ClusterRole",
             "ClusterRole",
-            "Deployment"
+            "Role",
+            "RoleBinding",
+            "Deployment",
+            "PodDisruptionBudget"
         ]
     );
 }
@@ -99,7 +103,10 @@ fn every_field_is_one_that_kubernetes_knows() {
             "ServiceAccount" => survives::<ServiceAccount>(&object),
             "ClusterRole" => survives::<ClusterRole>(&object),
             "ClusterRoleBinding" => survives::<ClusterRoleBinding>(&object),
+            "Role" => survives::<Role>(&object),
+            "RoleBinding" => survives::<RoleBinding>(&object),
             "Deployment" => survives::<Deployment>(&object),
+            "PodDisruptionBudget" => survives::<PodDisruptionBudget>(&object),
             kind => panic!("{kind} is not looked at"),
         }
     }
@@ -243,7 +250,7 @@ fn the_crd_fits_into_the_annotation_of_a_client_side_apply() {
 
 #[test]
 fn no_rule_of_a_role_is_wide() {
-    for role in of_kind("ClusterRole") {
+    for role in [of_kind("ClusterRole"), of_kind("Role")].concat() {
         for rule in role["rules"].as_array().unwrap() {
             let text = rule.to_string();
             for wide in ["*", "secrets", "escalate", "bind", "impersonate", "roles"] {
@@ -276,6 +283,31 @@ fn the_operator_keeps_the_rules_of_the_namespace_it_stands_in() {
     assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
     assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
+}
+
+#[test]
+fn a_replica_stands_by_and_is_neither_evicted_nor_replaced_together_with_the_other() {
+    let (deployment, budget) = (&of_kind("Deployment")[0], &of_kind("PodDisruptionBudget")[0]);
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    assert_eq!(budget["spec"]["selector"], deployment["spec"]["selector"]);
+    let spread = &deployment["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+    assert_eq!(spread["whenUnsatisfiable"], "ScheduleAnyway", "one node is enough");
+    assert_eq!(spread["labelSelector"], deployment["spec"]["selector"]);
+}
+
+#[test]
+fn the_lease_is_the_operators_own_and_no_other_is_read() {
+    let role = &of_kind("Role")[0];
+    assert_eq!(role["metadata"]["namespace"], manifests::NAMESPACE);
+    for rule in role["rules"].as_array().unwrap() {
+        assert_eq!(rule["resources"], json!(["leases"]));
+        assert!(
+            rule["verbs"] == json!(["create"]) || rule["resourceNames"] == json!(["application-operator"]),
+            "{rule}"
+        );
+    }
 }
 
 #[test]

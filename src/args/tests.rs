@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process::Command as Process;
+use std::time::Duration;
 
 use clap::CommandFactory;
 
@@ -44,10 +45,17 @@ fn nothing_said_means_the_defaults() {
         max_concurrent_reconciles: 10,
         metrics_bind_address: address("127.0.0.1:8080"),
         health_probe_bind_address: address("[::]:8081"),
-        leader_elect: false,
         allow_service_accounts: false,
         allow_volumes: vec![],
         allow_privileged: false,
+        election: Election {
+            leader_elect: None,
+            leader_elect_lease_duration: Duration::from_secs(15),
+            leader_elect_renew_deadline: Duration::from_secs(10),
+            leader_elect_retry_period: Duration::from_secs(2),
+            leader_elect_resource_name: "application-operator".into(),
+            leader_elect_resource_namespace: None,
+        },
         log_format: LogFormat::Text,
         log_level: "info".into(),
     };
@@ -62,8 +70,8 @@ fn namespaces_are_repeated_or_listed_and_count_once() {
 
 #[test]
 fn leader_elect_takes_a_value_only_after_an_equals_sign() {
-    assert!(run(&["--leader-elect"]).unwrap().leader_elect);
-    assert!(!run(&["--leader-elect=false"]).unwrap().leader_elect);
+    assert_eq!(run(&["--leader-elect"]).unwrap().election.leader_elect, Some(true));
+    assert_eq!(run(&["--leader-elect=false"]).unwrap().election.leader_elect, Some(false));
     assert_eq!(run(&["--leader-elect", "false"]).unwrap_err().code, 2);
 }
 
@@ -74,6 +82,18 @@ fn what_applications_may_reach_is_said_by_kind() {
     let volumes = ["emptyDir".to_owned(), "secret".to_owned()].into();
     assert_eq!(run_all.allowed(), Allowed { service_accounts: true, volumes, privileged: true });
     assert!(run(&["--allow-volumes=emptydir"]).is_err(), "no kind of volume");
+}
+
+#[test]
+fn the_lease_is_named_as_controller_runtime_and_core_components_name_it() {
+    for [name, namespace] in [
+        ["--leader-elect-resource-name=a.b", "--leader-elect-resource-namespace=c"],
+        ["--leader-election-id=a.b", "--leader-election-namespace=c"],
+    ] {
+        let election = run(&[name, namespace]).unwrap().election;
+        assert_eq!(election.leader_elect_resource_name, "a.b");
+        assert_eq!(election.leader_elect_resource_namespace.as_deref(), Some("c"));
+    }
 }
 
 #[test]
@@ -103,7 +123,10 @@ fn a_log_level_that_would_silence_everything_by_a_typo_is_refused() {
 
 #[test]
 fn a_wrong_argument_is_answered_by_one_line_and_exit_code_2() {
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 10] = [
+        (&["run", "--leader-elect-lease-duration=5"], "must be a duration such as 15s"),
+        (&["run", "--leader-elect-lease-duration=5s"], "10s is not shorter than 5s"),
+        (&["run", "--leader-elect-resource-name=A"], "a name has lower-case letters"),
         (&["run", "--namespce=a"], "unexpected argument '--namespce' found; tip: a similar"),
         (&["run", "--log-format=xml"], "invalid value 'xml' for '--log-format <FORMAT>'"),
         (&["run", "--max-concurrent-reconciles=0"], "0 is not in 1..=1000"),
@@ -148,7 +171,8 @@ fn variables_speak_where_flags_are_silent() {
     if env::var_os(NAMESPACE).is_some() {
         let run = run(&["--log-level=debug"]).unwrap();
         assert_eq!(run.namespaces, ["a", "b"]);
-        assert!(run.leader_elect);
+        assert_eq!(run.election.leader_elect, Some(true));
+        assert_eq!(run.election.leader_elect_retry_period, Duration::from_millis(1500));
         assert_eq!(run.metrics_bind_address, Address::Disabled);
         assert_eq!(run.log_level, "debug", "the flag wins");
         return;
@@ -157,6 +181,7 @@ fn variables_speak_where_flags_are_silent() {
         .args(["--exact", "args::tests::variables_speak_where_flags_are_silent"])
         .env(NAMESPACE, "b,a")
         .env("APPLICATION_OPERATOR_LEADER_ELECT", "1")
+        .env("APPLICATION_OPERATOR_LEADER_ELECT_RETRY_PERIOD", "1s500ms")
         .env("APPLICATION_OPERATOR_METRICS_BIND_ADDRESS", "0")
         .env("APPLICATION_OPERATOR_LOG_LEVEL", "error")
         .output()

@@ -2,13 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use tracing_subscriber::EnvFilter;
 
 use crate::application::allowed::{EVERY_VOLUME, VOLUME_KINDS};
 
 /// The longest name of a namespace: a DNS label.
 const NAMESPACE_MAX: usize = 63;
+
+/// The longest name of an object: a DNS subdomain.
+const OBJECT_NAME_MAX: usize = 253;
 
 /// The levels by which the log is filtered.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -80,6 +85,22 @@ pub(super) fn volume_kind(text: &str) -> Result<String, String> {
     } else {
         Err(format!("must be {EVERY_VOLUME}, or one of {}", VOLUME_KINDS.join(", ")))
     }
+}
+
+/// Takes the name of an object: a DNS subdomain, which for a Lease is all that it may be.
+pub(super) fn object_name(text: &str) -> Result<String, &'static str> {
+    let is_label = |label: &str| !label.is_empty() && namespace(label).is_ok();
+    if text.len() <= OBJECT_NAME_MAX && text.split('.').all(is_label) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has lower-case letters, digits, '-' and '.' in it, at most 253")
+    }
+}
+
+/// Takes a duration as Go's programs do.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
+    duration.ok_or("must be a duration such as 15s, 500ms or 1m30s")
 }
 
 /// Takes a level, or directives that `EnvFilter` knows.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub(super) const NAME: &str = "application-operator";
 
 /// The operator's namespace: its own, so that nobody who may edit another one can use its token.
-pub(super) const NAMESPACE: &str = "application-operator-system";
+pub const NAMESPACE: &str = "application-operator-system";
 
 /// The user `nonroot` of distroless images; any user but root would do.
 const USER: u32 = 65532;
@@ -14,6 +14,9 @@ const USER: u32 = 65532;
 /// Time between the request to stop and the kill: reconciles in flight end within a request's
 /// timeout, and 30 s is what Kubernetes grants by itself.
 const GRACE_SECONDS: u32 = 30;
+
+/// Two outlive a crash, a node, and an update. A third would wait as well and be needed less.
+const REPLICAS: u32 = 2;
 
 /// Labels of everything that belongs to the operator.
 pub(super) fn labels() -> Value {
@@ -39,9 +42,10 @@ pub(super) fn deployment(image: &str) -> Value {
         "kind": "Deployment",
         "metadata": { "name": NAME, "namespace": NAMESPACE, "labels": labels() },
         "spec": {
-            "replicas": 1,
-            // No two at a time: there is no leader election yet.
-            "strategy": { "type": "Recreate" },
+            // One acts, and one stands by with its caches filled.
+            "replicas": REPLICAS,
+            // A new one is ready, and so warm, before an old one is stopped, which gives the Lease back.
+            "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
             "selector": { "matchLabels": selector },
             "template": {
                 "metadata": {
@@ -52,6 +56,15 @@ pub(super) fn deployment(image: &str) -> Value {
                     "serviceAccountName": NAME,
                     "nodeSelector": { "kubernetes.io/os": "linux" },
                     "terminationGracePeriodSeconds": GRACE_SECONDS,
+                    // On two nodes where there are two, and on one where there is one.
+                    "topologySpreadConstraints": [{
+                        "maxSkew": 1,
+                        "topologyKey": "kubernetes.io/hostname",
+                        "whenUnsatisfiable": "ScheduleAnyway",
+                        "labelSelector": { "matchLabels": selector },
+                        // Each revision by itself, or the pods of the former one would count during a rollout.
+                        "matchLabelKeys": ["pod-template-hash"],
+                    }],
                     "securityContext": {
                         "runAsNonRoot": true,
                         "runAsUser": USER,
@@ -61,6 +74,21 @@ pub(super) fn deployment(image: &str) -> Value {
                     "containers": [container(image)],
                 },
             },
+        },
+    })
+}
+
+/// Lets nodes be drained one after another, and never both replicas evicted at once.
+pub(super) fn budget() -> Value {
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": { "name": NAME, "namespace": NAMESPACE, "labels": labels() },
+        "spec": {
+            "maxUnavailable": 1,
+            // One that is not ready stands in nobody's way.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": { "matchLabels": { "app.kubernetes.io/name": NAME } },
         },
     })
 }

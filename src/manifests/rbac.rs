@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::operator::{NAME, NAMESPACE, labels};
 
+/// Name of the role by which replicas elect a leader.
+const ELECTION: &str = "application-operator-leader-election";
+
 /// Verbs that read.
 const READ: [&str; 3] = ["get", "list", "watch"];
 
@@ -57,6 +60,30 @@ pub(super) fn binding() -> Value {
             "kind": "ClusterRole",
             "name": NAME,
         },
+        "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }],
+    })
+}
+
+/// Lets the operator's replicas elect one of them, by a Lease in their own namespace.
+pub(super) fn election() -> Value {
+    let mut one = rule("coordination.k8s.io", "leases", &["get", "patch", "watch"]);
+    one["resourceNames"] = json!([NAME]);
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": { "name": ELECTION, "namespace": NAMESPACE, "labels": labels() },
+        // Who may create anything can't be told by name what.
+        "rules": [rule("coordination.k8s.io", "leases", &["create"]), one],
+    })
+}
+
+/// Gives [`election`] to the operator.
+pub(super) fn election_binding() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": { "name": ELECTION, "namespace": NAMESPACE, "labels": labels() },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ELECTION },
         "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }],
     })
 }
