@@ -38,6 +38,7 @@ pub struct Args {
 }
 
 /// What the binary can do.
+#[allow(clippy::large_enum_variant)] // There is one, once.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Run the operator until it is told to stop

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 13] = [
+const UNSEEN: [(&str, &str); 14] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
     ("create horizontalpodautoscalers", "the same"),
+    ("create leases", "the same"),
     ("delete deployments", "OwnerReferencesPermissionEnforcement asks for it where an owner is given to what exists"),
     ("update applications/finalizers", "OwnerReferencesPermissionEnforcement asks for it where a deletion is to wait"),
     ("patch events", "only an event that repeats is changed"),
@@ -27,7 +28,9 @@ const UNSEEN: [(&str, &str); 13] = [
 
 #[test]
 fn every_right_of_the_operator_is_used_and_none_is_missing() {
-    let Some(space) = Space::operated("rights") else { return };
+    let Some(space) = Space::new("rights") else { return };
+    let _leader = space.world.operator(&["--leader-elect"]);
+    let _standby = space.world.operator(&["--leader-elect"]);
     space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
     space.edit("applications", "web", &json!({"metadata": {"finalizers": [FORMER_FINALIZER]}}));
@@ -77,10 +80,16 @@ fn is_unseen(right: &str) -> bool {
     UNSEEN.iter().any(|(unseen, _)| *unseen == right)
 }
 
-/// The rights that the operator's role gives.
+/// The rights that the operator's roles give.
 fn rights(space: &Space<'_>) -> BTreeSet<String> {
-    let role = space.kubectl(&["get", "clusterrole", "application-operator", "-o", "json"]);
-    let role: Value = serde_json::from_str(&role).expect("a role");
+    let everywhere = space.kubectl(&["get", "clusterrole", "application-operator", "-o", "json"]);
+    let election = "role/application-operator-leader-election";
+    let own = space.world.cluster.kubectl_ok(&["get", election, "-n", "application-operator-system", "-o", "json"]);
+    [everywhere, own].iter().flat_map(|role| rights_of(role)).collect()
+}
+
+fn rights_of(role: &str) -> BTreeSet<String> {
+    let role: Value = serde_json::from_str(role).expect("a role");
     let words = |rule: &Value, field: &str| -> Vec<String> {
         serde_json::from_value(rule[field].clone()).expect("a list of words")
     };
@@ -101,8 +110,15 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         let part = if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
         format!("{} {}{part}", request.verb, request.resource)
     });
-    let watched =
-        ["applications", "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers", "pods"]
-            .map(|resource| format!("watch {resource}"));
+    let watched = [
+        "applications",
+        "deployments",
+        "services",
+        "poddisruptionbudgets",
+        "horizontalpodautoscalers",
+        "pods",
+        "leases",
+    ]
+    .map(|resource| format!("watch {resource}"));
     seen.chain(watched).collect()
 }

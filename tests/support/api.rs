@@ -30,6 +30,7 @@ pub(crate) fn path(resource: &str, namespace: &str) -> String {
         "poddisruptionbudgets" => "apis/policy/v1",
         "horizontalpodautoscalers" => "apis/autoscaling/v2",
         "events" => "apis/events.k8s.io/v1",
+        "leases" => "apis/coordination.k8s.io/v1",
         _ => "api/v1",
     };
     if namespace.is_empty() {

@@ -57,8 +57,22 @@ impl Operator {
 
     /// Tells it to end with SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Stops it in its tracks with SIGSTOP: its sockets stay open, and nothing of it runs.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let done = Command::new("/bin/sh").args(["-c", r#"kill -s TERM "$0""#, &id]).status().expect("a shell");
+        let done = Command::new("/bin/sh").args(["-c", r#"kill -s "$0" "$1""#, name, &id]).status().expect("a shell");
         assert!(done.success());
     }
 

@@ -95,14 +95,12 @@ impl Leadership {
 
     /// Resolves once this process leads and did not, or does not any more, or leads again after a break.
     pub async fn turned(&self) {
-        match self.term() {
-            Some(term) => self.ended(term.number).await,
-            None => {
-                let is_leader = |state: &State| state.term.is_some_and(|term| !term.has_ended());
-                // It can't fail: the sender lives as long as `self`.
-                let _ = self.state.subscribe().wait_for(is_leader).await;
-            }
+        if let Some(term) = self.term() {
+            return self.ended(term.number).await;
         }
+        let is_leader = |state: &State| state.term.is_some_and(|term| !term.has_ended());
+        // It can't fail: the sender lives as long as `self`.
+        let _ = self.state.subscribe().wait_for(is_leader).await;
     }
 
     /// Lets requests through that change something while this process leads, and cuts them off when it ceases to; see
