@@ -171,6 +171,8 @@ impl Core {
         let leads = self.term(now).is_some();
         let due = match self.known {
             _ if self.leaves && !self.is_own => return Step::End,
+            // To give back what another one holds would make two leaders.
+            Known::Absent | Known::Held(Holder::Nobody | Holder::Other) if self.leaves => return Step::End,
             Known::Nothing => self.not_before,
             Known::Held(Holder::This) if leads => self.not_before.max(self.renew_at),
             _ if leads || self.leaves => self.not_before,
