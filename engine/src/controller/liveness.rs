@@ -102,10 +102,25 @@ mod tests {
     use super::*;
     use crate::backoff::Schedule;
     use crate::queue::{Bucket, Limits};
+    use crate::trigger::Reason;
 
     fn queue() -> Queue<Key> {
         let second = Duration::from_secs(1);
         Queue::new(Limits { per_key: Schedule::new(second, second), overall: Bucket::new(1, 1) })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_holds_a_key_for_too_long_is_stuck() {
+        let queue = queue();
+        let liveness = Liveness::new(queue.clone());
+        queue.add(Key::new("n", "a"), Reason::Updated);
+        let taken = queue.try_take().expect("a key");
+        advance(RECONCILE_DEADLINE * STUCK).await;
+        assert_eq!(liveness.workers(), Ok(()));
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(liveness.workers(), Err("one is stuck: it has held a key for 121 s".to_owned()));
+        drop(taken);
+        assert_eq!(liveness.workers(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
