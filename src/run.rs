@@ -27,7 +27,7 @@ use crate::apply::Writer;
 use crate::args::{Address, LogFormat, Run};
 use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
 use crate::reconcile::Reconciler;
-use crate::trigger::{failing, owner};
+use crate::trigger::{enforcing, failing, owner};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -84,13 +84,19 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let pods = pod::scope(args.namespaces.iter().map(String::as_str));
-    let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
+    let mut controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
         .watches(owner::<Deployments>)
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
         .watches_in(&pods, failing)
         .workers(args.max_concurrent_reconciles.into());
+    // Namespaces belong to none, so that rights in some of them don't let one look at their labels.
+    let sees_namespaces = args.namespaces.is_empty();
+    if sees_namespaces {
+        let applications = controller.reader::<Application>();
+        controller = controller.watches(move |change| enforcing(change, &applications));
+    }
     let caches = Caches {
         applications: controller.reader(),
         deployments: controller.reader(),
@@ -98,6 +104,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
         budgets: controller.reader(),
         autoscalers: controller.reader(),
         pods: controller.reader(),
+        namespaces: sees_namespaces.then(|| controller.reader()),
     };
     caches.pods.index::<pod::OfApplication>();
     let (recorder, send_events) = events::channel(client.clone(), FIELD_MANAGER, instance());

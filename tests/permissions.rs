@@ -23,6 +23,7 @@ const UNSEEN: [(&str, &str); 13] = [
     ("list poddisruptionbudgets", "the same"),
     ("list horizontalpodautoscalers", "the same"),
     ("list pods", "the same"),
+    ("list namespaces", "the same"),
 ];
 
 #[test]
@@ -101,8 +102,15 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         let part = if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
         format!("{} {}{part}", request.verb, request.resource)
     });
-    let watched =
-        ["applications", "deployments", "services", "poddisruptionbudgets", "horizontalpodautoscalers", "pods"]
-            .map(|resource| format!("watch {resource}"));
+    let watched = [
+        "applications",
+        "deployments",
+        "services",
+        "poddisruptionbudgets",
+        "horizontalpodautoscalers",
+        "pods",
+        "namespaces",
+    ]
+    .map(|resource| format!("watch {resource}"));
     seen.chain(watched).collect()
 }
