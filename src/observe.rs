@@ -1,6 +1,7 @@
 //! Caches in, what there is of one Application out. Decides nothing, and asks no server.
 
 pub mod child;
+pub mod namespace;
 pub mod pod;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use engine::object::{Key, Object, Uid};
 use engine::store::Reader;
 
 pub use self::child::{Autoscalers, Budgets, Child, Deployment, Deployments, Kind, Live, Marker, Service, Services};
+pub use self::namespace::Namespace;
 pub use self::pod::Pod;
 use crate::application::{Application, Failure};
 
@@ -75,6 +77,8 @@ pub struct Caches {
     pub autoscalers: Reader<Child<Autoscalers>>,
     /// Pods of Applications.
     pub pods: Reader<Pod>,
+    /// Namespaces, where the operator looks after all of them.
+    pub namespaces: Option<Reader<Namespace>>,
 }
 
 impl Caches {
@@ -87,7 +91,13 @@ impl Caches {
             found(&self.autoscalers, key, uid),
         ];
         let failure = pod::first_failure(self.pods.by_index::<pod::OfApplication>(key));
-        Observed { children: children.into(), enforces_restricted: false, failure }
+        let enforces_restricted = self.enforces_restricted(&key.namespace);
+        Observed { children: children.into(), enforces_restricted, failure }
+    }
+
+    fn enforces_restricted(&self, namespace: &Arc<str>) -> bool {
+        let cached = self.namespaces.as_ref().and_then(|cache| cache.get(&Key::new("", namespace.clone())));
+        matches!(cached, Some(Entry::Valid(namespace)) if namespace.enforces_restricted())
     }
 }
 

@@ -29,7 +29,7 @@ use crate::args::{Address, LogFormat, Run};
 use crate::election;
 use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
 use crate::reconcile::Reconciler;
-use crate::trigger::{failing, owner};
+use crate::trigger::{enforcing, failing, owner};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -89,15 +89,18 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let service = connect(&config, &metrics)?;
     // A connection of its own, so that a renewal never waits behind the writes of a fleet.
-    let apart = Client::new(connect(&config, &metrics)?, FIELD_MANAGER);
+    let apart = Client::new(transport::urgent(connect(&config, &metrics)?), FIELD_MANAGER);
     let elector = election::elector(args, &config, apart, &instance()).map_err(Error::Election)?;
     let leadership = elector.as_ref().map_or_else(Leadership::always, Elector::leadership);
+    if elector.is_some() {
+        metrics.observe_leadership(args.election.leader_elect_resource_name.clone(), leadership.clone());
+    }
     let client = Client::new(leadership.fence(service.clone()), FIELD_MANAGER);
 
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let pods = pod::scope(args.namespaces.iter().map(String::as_str));
-    let controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
+    let mut controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
         .watches(owner::<Deployments>)
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
@@ -105,6 +108,12 @@ async fn operate(args: &Run) -> Result<(), Error> {
         .watches_in(&pods, failing)
         .workers(args.max_concurrent_reconciles.into())
         .elected_by(leadership);
+    // Namespaces belong to none, so that rights in some of them don't let one look at their labels.
+    let sees_namespaces = args.namespaces.is_empty();
+    if sees_namespaces {
+        let applications = controller.reader::<Application>();
+        controller = controller.watches(move |change| enforcing(change, &applications));
+    }
     let caches = Caches {
         applications: controller.reader(),
         deployments: controller.reader(),
@@ -112,6 +121,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
         budgets: controller.reader(),
         autoscalers: controller.reader(),
         pods: controller.reader(),
+        namespaces: sees_namespaces.then(|| controller.reader()),
     };
     caches.pods.index::<pod::OfApplication>();
     // Not fenced: what a leader has done is told even if it is one no more.

@@ -183,10 +183,13 @@ impl Verdict {
 fn conditions(application: &Application, verdict: &Verdict, now: &Time) -> Vec<Condition> {
     let generation = application.metadata.generation;
     let quiet = if verdict.ready { Reason::RolloutComplete } else { verdict.reason };
+    let fault = if verdict.degraded { verdict.reason } else { Reason::AsExpected };
     let own = [
         (ConditionType::Ready, verdict.ready, verdict.reason),
         (ConditionType::Progressing, verdict.progressing, quiet),
-        (ConditionType::Degraded, verdict.degraded, if verdict.degraded { verdict.reason } else { Reason::AsExpected }),
+        (ConditionType::Degraded, verdict.degraded, fault),
+        (ConditionType::Reconciling, verdict.progressing, quiet),
+        (ConditionType::Stalled, verdict.degraded, fault),
     ];
     let mut conditions: Vec<Condition> = own
         .into_iter()

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use engine::api::Entry;
 use engine::object::Key;
-use engine::store::Change;
+use engine::store::{ByNamespace, Change, Reader};
 use engine::trigger::{Urgency, owners};
 
 use crate::application::Application;
-use crate::observe::{Child, Marker, Pod};
+use crate::observe::{Child, Marker, Namespace, Pod};
 
 /// The Applications that own the child, before or after the change, and the one under whose child's name it stands: that
 /// one may be waiting for somebody else's object to go away. A child that is gone is urgent: a failure to write its sibling
@@ -42,4 +42,17 @@ pub fn failing(change: &Change<Pod>) -> Vec<(Key, Urgency)> {
     }
     let application = new.or(old).and_then(|pod| pod.application());
     application.map(|key| (key, Urgency::Normal)).into_iter().collect()
+}
+
+/// The Applications, of all in `applications`, in a namespace that has begun or ceased to enforce `restricted`.
+pub fn enforcing(change: &Change<Namespace>, applications: &Reader<Application>) -> Vec<(Key, Urgency)> {
+    let enforces = |entry: Option<&Entry<Namespace>>| match entry {
+        Some(Entry::Valid(namespace)) => namespace.enforces_restricted(),
+        _ => false,
+    };
+    if enforces(change.old.as_ref()) == enforces(change.new.as_ref()) {
+        return Vec::new();
+    }
+    let inside = applications.by_index::<ByNamespace>(&change.key().name);
+    inside.into_iter().map(|application| (application.key(), Urgency::Urgent)).collect()
 }

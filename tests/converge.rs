@@ -232,3 +232,25 @@ fn refused(space: &Space<'_>, name: &str, spec: &Value) -> String {
     assert_eq!(code, 422, "{said}");
     said["message"].as_str().expect("a message").to_owned()
 }
+
+#[test]
+fn where_the_namespace_enforces_restricted_pods_are_secured_so_far_that_they_are_admitted() {
+    let Some(space) = Space::operated("restricted") else { return };
+    let label = |level: Value| {
+        let path = format!("/api/v1/namespaces/{}", space.name);
+        let change = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
+        let (code, said) = space.world.api.ask("PATCH", &path, &change);
+        assert_eq!(code, 200, "{said}");
+    };
+    label(json!("restricted"));
+    space.application("web", &json!({"image": "nginx", "port": 80}));
+    space.wait_until_ready("web");
+    let must_run_as_other_than_root = || {
+        let deployment = space.get("deployments", "web-deployment").expect("a Deployment");
+        deployment["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] == true
+    };
+    assert!(must_run_as_other_than_root());
+    label(Value::Null);
+    wait_for("the pods to be as everywhere else", || (!must_run_as_other_than_root()).then_some(()));
+    space.wait_until_ready("web");
+}

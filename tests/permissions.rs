@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 14] = [
+const UNSEEN: [(&str, &str); 15] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
@@ -24,6 +24,7 @@ const UNSEEN: [(&str, &str); 14] = [
     ("list poddisruptionbudgets", "the same"),
     ("list horizontalpodautoscalers", "the same"),
     ("list pods", "the same"),
+    ("list namespaces", "the same"),
 ];
 
 #[test]
@@ -118,6 +119,7 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         "horizontalpodautoscalers",
         "pods",
         "leases",
+        "namespaces",
     ]
     .map(|resource| format!("watch {resource}"));
     seen.chain(watched).collect()

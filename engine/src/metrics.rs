@@ -26,6 +26,7 @@ use prometheus_client::registry::Registry;
 use self::samples::Readers;
 pub use self::samples::Samples;
 pub use self::text::Format;
+use crate::lease::Leadership;
 use crate::object::{Key, Object};
 use crate::queue::Queue;
 use crate::store::Reader;
@@ -49,7 +50,6 @@ pub struct Metrics {
     worked: Histograms<Labels<2>>,
     requests: Family<Labels<3, String>, Counter>,
     latencies: Histograms<Labels<2, String>>,
-    leading: Family<Labels<1, String>, Gauge>,
 }
 
 /// Names and values.
@@ -78,7 +78,6 @@ impl Default for Metrics {
             worked: Family::new_with_constructor(queue_times),
             requests: Family::default(),
             latencies: Family::new_with_constructor(request_times),
-            leading: Family::default(),
         };
         metrics.register();
         metrics.observe(process::reader());
@@ -109,11 +108,6 @@ impl Metrics {
             "rest_client_request_duration_seconds",
             "How long an answer's head took",
             self.latencies.clone(),
-        );
-        registry.register(
-            "leader_election_master_status",
-            "1 if this process holds the lease, 0 if it stands by",
-            self.leading.clone(),
         );
         registry.register_collector(Box::new(self.readers.clone()));
     }
@@ -178,9 +172,13 @@ impl Metrics {
         self.requests.get_or_create(&[("code", code), ("method", method), host()]).inc();
     }
 
-    /// Says whether this process holds the lease `name`.
-    pub fn leading(&self, name: &str, leads: bool) {
-        self.leading.get_or_create(&[("name", name.to_owned())]).set(leads.into());
+    /// Shows from now on whether this process holds the Lease called `name`.
+    pub fn observe_leadership(&self, name: String, leadership: Leadership) {
+        self.observe(move |samples| {
+            let help = "1 if this process holds the lease, 0 if it stands by";
+            let leads = u8::from(leadership.is_leader());
+            samples.gauge("leader_election_master_status", help, &[("name", &name)], leads.into());
+        });
     }
 
     /// Shows the depth, the counts and the ages of `queue` from now on.

@@ -17,6 +17,10 @@ pub enum ConditionType {
     Progressing,
     /// Something stands in the way that does not pass by itself.
     Degraded,
+    /// As `Progressing`, under the name that kstatus knows, by which Flux, Argo CD and others judge any object.
+    Reconciling,
+    /// As `Degraded`, under kstatus' name.
+    Stalled,
 }
 
 /// Whether a condition holds.
@@ -75,7 +79,7 @@ pub enum Reason {
 
 impl ConditionType {
     /// Every type, in the order in which a status lists them.
-    pub const ALL: [Self; 3] = [Self::Ready, Self::Progressing, Self::Degraded];
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Progressing, Self::Degraded, Self::Reconciling, Self::Stalled];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -83,6 +87,8 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Progressing => "Progressing",
             Self::Degraded => "Degraded",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
         }
     }
 

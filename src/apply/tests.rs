@@ -60,7 +60,7 @@ fn world(answers: &[(u16, Value)]) -> World {
     let (mut writers, services) = store::new(&[]);
     let client = Client::new(script.service(), "application-operator");
     let (recorder, _) = events::channel(client.clone(), "c", "i".to_owned());
-    let caches = Caches { applications, deployments, services, budgets, autoscalers, pods };
+    let caches = Caches { applications, deployments, services, budgets, autoscalers, pods, namespaces: None };
     let writer = Writer { client, caches, recorder };
     World { script, writer, application: application(&json!({})), services: writers.remove(0) }
 }

@@ -41,6 +41,8 @@ pub(super) fn role() -> Value {
             rule("", "services", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("policy", "poddisruptionbudgets", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("autoscaling", "horizontalpodautoscalers", &["create", "delete", "get", "list", "patch", "watch"]),
+            // A namespace's labels tell which pods it admits.
+            rule("", "namespaces", &["list", "watch"]),
             // A pod tells why it does not run; nothing of it is changed.
             rule("", "pods", &["list", "watch"]),
             // `patch` counts those that repeat.

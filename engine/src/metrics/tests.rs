@@ -59,7 +59,7 @@ fn eventful() -> (Metrics, Queue<Key>) {
     metrics.timed_out(CONTROLLER);
     metrics.requested("h:1", "PATCH", Some(409), Duration::from_millis(4));
     metrics.requested("h:1", "GET", None, Duration::from_millis(5));
-    metrics.leading("lease", true);
+    metrics.observe_leadership("lease".to_owned(), Leadership::always());
     (metrics, queue)
 }
 
