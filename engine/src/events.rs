@@ -1,7 +1,7 @@
 //! Events (`events.k8s.io/v1`): what a controller did, told to those who look at the object.
 //!
 //! Telling is never in the way of doing: an occurrence is put into a bounded queue, and dropped and counted where that is
-//! full. [`core`] decides what becomes of it; here is the task that sends.
+//! full. `core` decides what becomes of it; here is the task that sends.
 
 mod body;
 mod budget;

@@ -1,6 +1,6 @@
 //! Leader election by a Lease (`coordination.k8s.io/v1`): of several processes, one acts at a time.
 //!
-//! [`Core`] decides. Here stand the requests, the clock and the log: an [`Elector`] that runs keeps a [`Leadership`] up to
+//! `Core` decides. Here stand the requests, the clock and the log: an [`Elector`] that runs keeps a [`Leadership`] up to
 //! date, which tells others when to begin and when to stop, and [fences](Leadership::fence) their writes.
 //!
 //! # Invariants

@@ -7,7 +7,7 @@
 //!
 //! # Order
 //!
-//! [Lanes](Lane) are weighted: a live change goes first, but for every eighth key, and once a resync waits for more than ten
+//! [Lanes](crate::trigger::Lane) are weighted: a live change goes first, but for every eighth key, and once a resync waits for more than ten
 //! seconds, every second one. In a lane, [tenants](Tenanted) take turns, a key each; of a tenant, first in is first out. So
 //! each wait is bounded by what is in the queue, whatever is added later.
 //!

@@ -27,7 +27,7 @@ impl PatchType {
     }
 }
 
-/// One step of a JSON patch (RFC 6902). Paths are JSON pointers; see [`pointer`].
+/// One step of a JSON patch (RFC 6902). Paths are JSON pointers; see [`pointer()`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum Operation {
