@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use self::difference::{Difference, difference, differs};
 pub use self::index::{ByNamespace, ByOwner, Index};
+pub use self::overlay::Overdue;
 use self::overlay::{Life, What};
 use self::state::State;
 pub use self::stats::Stats;
@@ -199,7 +200,7 @@ impl<T: Object> Writer<T> {
 
     /// The keys of own writes and deletes that the stream has not brought since before this was last called. To be called
     /// now and then; each of them is to be read from the server and told to [`found`](Self::found).
-    pub fn overdue(&mut self) -> Vec<Key> {
+    pub fn overdue(&mut self) -> Vec<Overdue> {
         // Nearly always there is nothing, and readers need not wait for that.
         if self.part.read().own_writes() == 0 {
             return Vec::new();
@@ -207,12 +208,13 @@ impl<T: Object> Writer<T> {
         self.part.write().overdue()
     }
 
-    /// Takes in what the server itself has of a key that was overdue; `None` if it has nothing.
-    pub fn found(&mut self, key: &Key, object: Option<T>) -> Vec<Change<T>> {
+    /// Takes in what the server itself has of a key that was overdue; `None` if it has nothing. It says nothing any more where
+    /// this process has written the object since.
+    pub fn found(&mut self, asked: &Overdue, object: Option<T>) -> Vec<Change<T>> {
         let mut changes = Vec::new();
         let fits = object.as_ref().is_none_or(|object| self.part.collection.selector.fits(object.metadata()));
         let entry = object.map(|object| Entry::Valid(Arc::new(object)));
-        self.part.write().found(key, entry, fits, &mut changes);
+        self.part.write().found(asked, entry, fits, &mut changes);
         self.part.stats.count_confirmation();
         self.part.publish_stats();
         changes

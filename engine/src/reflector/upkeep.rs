@@ -82,9 +82,10 @@ impl<T: Object> Upkeep<T> {
     pub(super) async fn look(client: &Client, writer: &mut Writer<T>) -> Vec<Change<T>> {
         let mut changes = Vec::new();
         let look = async {
-            for key in writer.overdue().into_iter().take(LOOKS) {
-                match client.get::<T>(&key).await {
-                    Ok(object) => changes.extend(writer.found(&key, object)),
+            for overdue in writer.overdue().into_iter().take(LOOKS) {
+                let key = overdue.key();
+                match client.get::<T>(key).await {
+                    Ok(object) => changes.extend(writer.found(&overdue, object)),
                     Err(error) => debug!(resource = %T::RESOURCE, object = %key, %error, "own write is overdue"),
                 }
             }

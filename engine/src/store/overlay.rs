@@ -39,8 +39,23 @@ pub(super) enum What<T> {
     Left(Life),
 }
 
-/// A life of an object, and the last version that is known of it.
+/// An own write or delete that the stream should have brought by now, as it was when that was found.
 #[derive(Debug, Clone)]
+pub struct Overdue {
+    pub(super) key: Key,
+    /// What is found on the server is news only as long as nothing has been written since.
+    pub(super) life: Life,
+}
+
+impl Overdue {
+    /// Which object is to be read.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// A life of an object, and the last version that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Life {
     pub(super) uid: Uid,
     pub(super) version: ResourceVersion,
@@ -163,9 +178,12 @@ impl<T: Object> Overlay<T> {
         if confirmed { self.remove(key) } else { None }
     }
 
-    /// Removes an own write of a life that the stream has seen end.
-    pub(super) fn end(&mut self, key: &Key, uid: &Uid) -> Option<What<T>> {
-        if self.own.get(key)?.what.life().uid == *uid { self.remove(key) } else { None }
+    /// Removes an own write of a life that the stream has seen end. A later write stays: what ended may have been no more
+    /// than that the object was selected.
+    pub(super) fn end(&mut self, key: &Key, ended: &Life) -> Option<What<T>> {
+        let life = self.own.get(key)?.what.life();
+        let is_later = ended.version.compare(&life.version).is_some_and(Ordering::is_lt);
+        if life.uid == ended.uid && !is_later { self.remove(key) } else { None }
     }
 
     /// Removes everything.
@@ -175,12 +193,12 @@ impl<T: Object> Overlay<T> {
     }
 
     /// The keys that have waited for the stream since before the last time that this was asked.
-    pub(super) fn overdue(&mut self) -> Vec<Key> {
+    pub(super) fn overdue(&mut self) -> Vec<Overdue> {
         let mut overdue = Vec::new();
         for (key, own) in &mut self.own {
             match own.age {
                 Age::New => own.age = Age::Waiting,
-                Age::Waiting => overdue.push(key.clone()),
+                Age::Waiting => overdue.push(Overdue { key: key.clone(), life: own.what.life() }),
                 Age::Settled => {}
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::difference::{changed, differs, is_before, is_older, is_quarantined, unseen};
 use super::index::{Index, Indexes};
-use super::overlay::{Life, Overlay, What};
+use super::overlay::{Life, Overdue, Overlay, What};
 use super::{Change, Origin};
 use crate::api::Entry;
 use crate::object::{Key, Object, ResourceVersion};
@@ -99,7 +99,7 @@ impl<T: Object> State<T> {
     /// Takes in the last state of an object, and returns whether it is news that it is gone.
     pub(super) fn delete(&mut self, entry: Entry<T>, changes: &mut Vec<Change<T>>) -> bool {
         let (key, metadata) = (entry.key(), entry.metadata());
-        let (version, uid) = (metadata.resource_version.clone(), metadata.uid.clone());
+        let (version, life) = (metadata.resource_version.clone(), Life::of(metadata));
         let known = self.objects.get(&key).filter(|old| !is_older(&entry, old)).cloned();
         let is_news = known.is_some();
         if let Some(known) = known {
@@ -111,7 +111,7 @@ impl<T: Object> State<T> {
             let last = if matches!((&known, &entry), (Entry::Valid(_), Entry::Invalid(_))) { known } else { entry };
             changed(Some(last), None, Origin::Event, changes);
         }
-        let ended = self.own.end(&key, &uid);
+        let ended = self.own.end(&key, &life);
         self.dropped(ended.map(|what| (key, what)).into_iter().collect(), Origin::Event, changes);
         self.advance(&version, changes);
         is_news
@@ -204,14 +204,16 @@ impl<T: Object> State<T> {
         }
     }
 
-    pub(super) fn overdue(&mut self) -> Vec<Key> {
+    pub(super) fn overdue(&mut self) -> Vec<Overdue> {
         self.own.overdue()
     }
 
-    /// Takes in what the server has of a key that was overdue, and whether that is covered here.
-    pub(super) fn found(&mut self, key: &Key, now: Option<Entry<T>>, fits: bool, changes: &mut Vec<Change<T>>) {
+    /// Takes in what the server has of a key that was overdue, and whether that is covered here. Where something was written
+    /// since it was asked, the answer may be from before that, and says nothing.
+    pub(super) fn found(&mut self, asked: &Overdue, now: Option<Entry<T>>, fits: bool, changes: &mut Vec<Change<T>>) {
+        let key = &asked.key;
         let before = self.seen(key).cloned();
-        let Some(life) = self.own.get(key).map(What::life) else { return };
+        let Some(life) = self.own.get(key).map(What::life).filter(|life| *life == asked.life) else { return };
         let streamed = self.objects.get(key);
         match now {
             // It is over, and the stream will say so: it has it now, or will before its end.

@@ -181,10 +181,10 @@ impl World {
                 }
             }
             Step::Look => {
-                for key in self.writer.overdue() {
-                    let number = key.name.parse().expect("a number");
+                for overdue in self.writer.overdue() {
+                    let number = overdue.key().name.parse().expect("a number");
                     let state = self.states.last().expect("the first").get(&number).copied();
-                    let changes = self.writer.found(&key, state.map(|state| Self::object(number, state)));
+                    let changes = self.writer.found(&overdue, state.map(|state| Self::object(number, state)));
                     self.tell(&changes);
                 }
             }
