@@ -261,6 +261,17 @@ impl<T: Object> Machine<T> {
         if matches!((&self.position, end), (Position::Paging { .. }, End::Expired)) {
             self.expiries = self.expiries.saturating_add(1);
         }
+        // The whole in one answer may be more than a server can send in time: then it is tried in the other ways again.
+        let was_whole = matches!(self.request(), Request::List { whole: true, .. });
+        let pause = self.after(end);
+        if was_whole {
+            self.expiries = 0;
+            self.pages_next = false;
+        }
+        pause
+    }
+
+    fn after(&mut self, end: End) -> Pause {
         match (&self.position, end) {
             (_, End::Absent) => {
                 self.failures = 0;

@@ -1,6 +1,8 @@
 //! Refuses requests that change something in a process that does not lead, and cuts off those that are under way when it
 //! ceases to.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
@@ -39,11 +41,16 @@ impl tower::Service<Request> for Fence {
         let (inner, leadership) = (self.inner.clone(), self.leadership.clone());
         Box::pin(async move {
             let Some(term) = leadership.term() else { return Err(Error::Fenced { sent: false }) };
+            let mut response = pin!(inner.oneshot(request));
+            // Each time, since a process that was asleep may be woken by its socket before its timers have gone off.
+            let looked_at = poll_fn(|context| {
+                let goes_on = leadership.term().is_some_and(|now| now.number == term.number);
+                if goes_on { response.as_mut().poll(context) } else { Poll::Ready(Err(Error::Fenced { sent: true })) }
+            });
             tokio::select! {
-                // In this order, so that a process that was asleep looks at the clock before it goes on.
                 biased;
                 () = leadership.ended(term.number) => Err(Error::Fenced { sent: true }),
-                response = inner.oneshot(request) => response,
+                response = looked_at => response,
             }
         })
     }
