@@ -3,7 +3,7 @@
 //! A write that meets another state than the plan assumed, or whose answer is lost, is settled by a look at the server: what
 //! is found there is kept beside the cache, and the caller plans again.
 
-use engine::api::{self, Client, Deletion, Precondition, Subresource};
+use engine::api::{self, Client, Deleted, Deletion, Precondition, Subresource};
 use engine::events::{Kind, Recorder};
 use engine::object::{Key, Metadata, Object, Uid};
 use engine::settle::{Settled, settle};
@@ -152,8 +152,14 @@ impl Writer {
     ) -> Result<Applied, Error> {
         let key = K::KIND.key(&application.metadata.key());
         let Some(body) = body else {
+            let known = cache.get(&key);
             return match self.client.delete::<Child<K>>(&key, &deletion(precondition)).await {
-                Ok(_) => {
+                Ok(deleted) => {
+                    match (deleted, known) {
+                        (Deleted::Terminating(child), _) => drop(cache.remember(child)),
+                        (Deleted::Gone, Some(known)) => cache.remember_deleted(known.metadata()),
+                        (Deleted::Gone, None) => {}
+                    }
                     self.tell(application, &key, K::KIND, &cause);
                     Ok(Applied::Done)
                 }

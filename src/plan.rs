@@ -176,7 +176,9 @@ fn write(application: &Application, wish: Option<Value>, found: &Found) -> Optio
     let child = match found {
         Found::Absent => {
             let (cause, precondition) = (Cause::Missing, Precondition::Absent);
-            return Some(Write { cause, body: Some(wish?), precondition, claims: false });
+            // A child that was there and is gone may have gone with an Application whose end is not known here yet.
+            let claims = application.status.observed_generation > 0;
+            return Some(Write { cause, body: Some(wish?), precondition, claims });
         }
         Found::Own(child) => child,
         Found::Leaving(_) | Found::Foreign(_) => return None,

@@ -166,6 +166,36 @@ fn a_child_that_the_server_refuses_is_told_at_once_in_its_words() {
 }
 
 #[test]
+fn a_quantity_that_is_none_is_told_as_well() {
+    let Some((space, _operator)) = operated("quantity", &[]) else { return };
+    let resources = json!({"limits": {"memory": "512MB"}});
+    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80, "resources": resources}));
+    let seen = space.wait_for_status("web", "to be refused", |seen| reason(seen, "Degraded").1 == "ApplyRejected");
+    let message = condition(&seen, "Ready").2;
+    assert!(message.contains("512MB") || message.contains("quantities must match"), "{message}");
+    space.edit("applications", "web", &json!({"spec": {"resources": null}}));
+    space.wait_until_ready("web");
+}
+
+#[test]
+fn a_running_application_whose_rolling_update_is_spelled_out_can_change_its_strategy() {
+    let Some((space, _operator)) = operated("strategy", &[]) else { return };
+    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
+    space.wait_until_ready("web");
+    for strategy in [
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
+        json!({"type": "Recreate", "rollingUpdate": null}),
+    ] {
+        space.edit("applications", "web", &json!({"spec": {"strategy": strategy}}));
+        space.wait_until_converged("web");
+        wait_for("the strategy", || {
+            let deployment = space.get("deployments", "web-deployment")?;
+            (deployment["spec"]["strategy"]["type"] == strategy["type"]).then_some(())
+        });
+    }
+}
+
+#[test]
 fn an_autoscaler_and_a_budget_find_the_application() {
     let Some((space, _operator)) = operated("scaled", &[]) else { return };
     let spec = json!({"image": "nginx", "replicas": 2, "port": 80, "podDisruptionBudget": {},

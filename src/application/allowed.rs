@@ -134,7 +134,22 @@ impl Allowed {
         let of_pod = pod.and_then(|context| excess(context, "spec.podSecurityContext"));
         let of_own = || own.and_then(|context| excess(context, "spec.securityContext"));
         let of_others = || others.into_iter().find_map(of_init_container);
-        let field = of_pod.or_else(of_own).or_else(of_others)?;
+        let probes = [
+            ("livenessProbe", spec.liveness_probe.as_ref().map(super::Verbatim::value)),
+            ("readinessProbe", spec.readiness_probe.as_ref().map(super::Verbatim::value)),
+            ("startupProbe", spec.startup_probe.as_ref().map(super::Verbatim::value)),
+            ("lifecycle", spec.lifecycle.as_ref().map(super::Verbatim::value)),
+        ];
+        let elsewhere = probes
+            .into_iter()
+            .find_map(|(field, probe)| has_host(probe?).then(|| format!("spec.{field}, with a host of its own,")));
+        let annotations = spec.pod_annotations.as_ref().and_then(|annotations| annotations.value().as_object());
+        let unconfined = annotations.into_iter().flatten().find_map(|(key, value)| {
+            // The API server still makes the field of it.
+            let is_profile = key.starts_with("container.apparmor.security.beta.kubernetes.io/");
+            (is_profile && value == "unconfined").then(|| format!("spec.podAnnotations[{key}]"))
+        });
+        let field = of_pod.or_else(of_own).or_else(of_others).or(elsewhere).or(unconfined)?;
         Some(refusal(&field, "is more than the Pod Security Standard baseline grants, and", "--allow-privileged"))
     }
 }
@@ -150,7 +165,22 @@ fn of_init_container(container: &Value) -> Option<String> {
     if ports.iter().any(|port| port["hostPort"].as_i64().unwrap_or_default() != 0) {
         return Some(format!("{path}.ports.hostPort"));
     }
+    let probes = ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
+    if let Some(field) = probes.into_iter().find(|field| has_host(&container[*field])) {
+        return Some(format!("{path}.{field}, with a host of its own,"));
+    }
     excess(&container["securityContext"], &format!("{path}.securityContext"))
+}
+
+/// Returns true if a probe or a hook goes to another host than the pod: the kubelet would ask it from the node's own network.
+fn has_host(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(field, value)| match value {
+            Value::String(host) => field == "host" && !host.is_empty(),
+            nested => has_host(nested),
+        }),
+        _ => false,
+    }
 }
 
 /// The first field of the security context of a pod or a container that `baseline` forbids.
@@ -218,6 +248,16 @@ mod tests {
             (
                 json!({"initContainers": [{"name": "a", "ports": [{"containerPort": 1, "hostPort": 1}]}]}),
                 "spec.initContainers[a].ports.hostPort",
+            ),
+            (json!({"livenessProbe": {"httpGet": {"host": "10.0.0.1", "port": 80}}}), "spec.livenessProbe,"),
+            (json!({"lifecycle": {"preStop": {"tcpSocket": {"host": "node", "port": 80}}}}), "spec.lifecycle,"),
+            (
+                json!({"initContainers": [{"name": "a", "startupProbe": {"tcpSocket": {"host": "node", "port": 1}}}]}),
+                "spec.initContainers[a].startupProbe,",
+            ),
+            (
+                json!({"podAnnotations": {"container.apparmor.security.beta.kubernetes.io/a-container": "unconfined"}}),
+                "spec.podAnnotations[container.apparmor.security.beta.kubernetes.io/a-container]",
             ),
         ];
         let all = Allowed { service_accounts: true, volumes: ["all".to_owned()].into(), privileged: true };

@@ -1,6 +1,6 @@
 //! Who may do what: the operator itself, and the people who use it.
 //!
-//! The operator's rules list what it does and nothing else; no Secret, no wildcard, no delete.
+//! The operator's rules list what it does and nothing else; no Secret, no wildcard.
 
 use serde_json::{Value, json};
 

@@ -101,7 +101,8 @@ impl Pod {
 
     /// Why it does not run, if that does not pass by itself.
     pub fn failure(&self) -> Option<Failure> {
-        if self.metadata.is_terminating() {
+        // One that has ended (evicted, say) has been replaced by its `ReplicaSet`, and may lie there for weeks.
+        if self.metadata.is_terminating() || &*self.status.phase == "Failed" {
             return None;
         }
         let status = &self.status;
@@ -123,10 +124,6 @@ impl Pod {
     /// What is wrong with the pod as a whole.
     fn fault(&self) -> Option<(&str, Option<i32>, &str)> {
         let status = &self.status;
-        if &*status.phase == "Failed" {
-            let reason = if status.reason.is_empty() { "Failed" } else { &status.reason };
-            return Some((reason, None, &status.message));
-        }
         let unscheduled = |condition: &&super::child::Condition| {
             &*condition.kind == "PodScheduled" && &*condition.reason == "Unschedulable"
         };
@@ -227,7 +224,7 @@ mod tests {
         let pod = Some((String::new(), "Unschedulable".to_owned(), None, "0/4 nodes are available".to_owned()));
         assert_eq!(told(&unschedulable), pod);
         let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "disk"});
-        assert_eq!(told(&evicted), Some((String::new(), "Evicted".to_owned(), None, "disk".to_owned())));
+        assert_eq!(told(&evicted), None, "another has taken its place");
     }
 
     #[test]

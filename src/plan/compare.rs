@@ -14,8 +14,15 @@ const ABSENT_IF_ZERO: [&str; 7] =
     ["readOnly", "stdin", "stdinOnce", "tty", "paused", "minReadySeconds", "initialDelaySeconds"];
 
 /// Fields that hold a quantity, or the maps whose values do.
-const QUANTITIES: [&str; 6] =
-    [".resources.limits.", ".resources.requests.", ".sizeLimit", ".divisor", ".target.averageValue", ".target.value"];
+const QUANTITIES: [&str; 7] = [
+    ".resources.limits.",
+    ".resources.requests.",
+    ".sizeLimit",
+    ".divisor",
+    ".target.averageValue",
+    ".target.value",
+    ".tolerance",
+];
 
 /// Where the live child first differs from `wish`, as a path; `None` if it does not.
 pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<String> {

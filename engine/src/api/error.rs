@@ -66,6 +66,13 @@ impl Status {
         self.code == 409
     }
 
+    /// Returns true if what was applied does not fit its type: a quantity that is none, or a key twice in a list. Seen on 1.37:
+    /// the API server says so with 500 and without a reason.
+    pub fn is_malformed_apply(&self) -> bool {
+        let says = |start: &str| self.message.starts_with(start);
+        self.code == 500 && (says("failed to create typed patch object") || says("failed to convert new"))
+    }
+
     /// Returns true where the server has not yet seen the version that was asked for.
     pub fn is_version_too_large(&self) -> bool {
         self.code == 504
@@ -143,7 +150,7 @@ impl Error {
             Self::Transport(_) => true,
             // Errors of etcd come through without a reason. With one it is an error about this request, such as that of an
             // admission webhook, which would come again for as long as the webhook is broken.
-            Self::Status(status) if status.code == 500 => status.reason.is_empty(),
+            Self::Status(status) if status.code == 500 => status.reason.is_empty() && !status.is_malformed_apply(),
             Self::Status(status) => matches!(status.code, 429 | 502 | 503 | 504),
             _ => false,
         }
