@@ -140,7 +140,11 @@ impl Writer {
                 self.caches.applications.remember(written);
                 Ok(Applied::Done)
             }
-            Err(error) => self.settle(&self.caches.applications, &key, error).await,
+            Err(error) => {
+                let Metadata { uid, resource_version, .. } = application.metadata.clone();
+                let unchanged = Precondition::Unchanged { uid, version: resource_version };
+                self.settle(&self.caches.applications, &key, &unchanged, error).await
+            }
         }
     }
 
@@ -153,7 +157,7 @@ impl Writer {
         let key = K::KIND.key(&application.metadata.key());
         let Some(body) = body else {
             let known = cache.get(&key);
-            return match self.client.delete::<Child<K>>(&key, &deletion(precondition)).await {
+            return match self.client.delete::<Child<K>>(&key, &deletion(precondition.clone())).await {
                 Ok(deleted) => {
                     match (deleted, known) {
                         (Deleted::Terminating(child), _) => drop(cache.remember(child)),
@@ -163,7 +167,7 @@ impl Writer {
                     self.tell(application, &key, K::KIND, &cause);
                     Ok(Applied::Done)
                 }
-                Err(error) => self.settle(cache, &key, error).await,
+                Err(error) => self.settle(cache, &key, &precondition, error).await,
             };
         };
         if claims && !self.is_current(application).await? {
@@ -182,7 +186,7 @@ impl Writer {
         }
         let child = match answer {
             Ok(child) => cache.remember(child),
-            Err(error) => return self.settle(cache, &key, error).await,
+            Err(error) => return self.settle(cache, &key, &precondition, error).await,
         };
         if let Some(path) = compare::drift(&body, child.metadata(), &child.0.spec) {
             return Err(Error::Contested { child: named::<Child<K>>(&key), path });
@@ -241,8 +245,14 @@ impl Writer {
     }
 
     /// Finds out what a write has met that was refused for its precondition, or whose answer was lost.
-    async fn settle<T: Object>(&self, cache: &Reader<T>, key: &Key, error: api::Error) -> Result<Applied, Error> {
-        match settle(&self.client, cache, key, error).await {
+    async fn settle<T: Object>(
+        &self,
+        cache: &Reader<T>,
+        key: &Key,
+        precondition: &Precondition,
+        error: api::Error,
+    ) -> Result<Applied, Error> {
+        match settle(&self.client, cache, key, precondition, error).await {
             Ok(Settled::Outdated) => Ok(Applied::Outdated),
             Ok(Settled::Ahead) => Ok(Applied::Ahead),
             Err(error) => Err(failure::<T>(key, error)),

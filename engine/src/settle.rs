@@ -3,7 +3,7 @@
 //! No write is repeated blindly. After the look the cache has what was found, so that the reconciler can decide anew at
 //! once, instead of running into the same conflict until the watch has caught up.
 
-use crate::api::{Client, Error};
+use crate::api::{Client, Error, Precondition};
 use crate::object::{Key, Object};
 use crate::store::Reader;
 
@@ -17,12 +17,12 @@ pub enum Settled {
     Ahead,
 }
 
-/// Looks at what a write of `key` has met that ended in `error`.
+/// Looks at what a write of `key` has met that assumed `precondition` and ended in `error`.
 ///
 /// # Errors
 ///
 /// `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another state of the
-/// object would explain; where the object is as it was known to be, so that the write was not made and may be repeated; or
+/// object would explain; where the object is as it was assumed to be, so that the write was not made and may be repeated; or
 /// where there is no answer to the look either.
 ///
 /// ```no_run
@@ -33,9 +33,10 @@ pub enum Settled {
 ///
 /// # async fn example<T: Object>(cx: &Cx<T>, key: &Key, body: serde_json::Value) -> Result<Outcome, Failure> {
 /// let cache = cx.reader::<T>();
-/// match cx.client().apply::<T>(key, body, &Precondition::Absent).await {
+/// let absent = Precondition::Absent;
+/// match cx.client().apply::<T>(key, body, &absent).await {
 ///     Ok(created) => drop(cache.remember(created)),
-///     Err(error) => match settle(cx.client(), cache, key, error).await? {
+///     Err(error) => match settle(cx.client(), cache, key, &absent, error).await? {
 ///         Settled::Outdated => { /* look at the cache again */ }
 ///         Settled::Ahead => { /* its event is on its way */ }
 ///     },
@@ -43,23 +44,35 @@ pub enum Settled {
 /// # Ok(Outcome::Done)
 /// # }
 /// ```
-pub async fn settle<T: Object>(client: &Client, cache: &Reader<T>, key: &Key, error: Error) -> Result<Settled, Error> {
+pub async fn settle<T: Object>(
+    client: &Client,
+    cache: &Reader<T>,
+    key: &Key,
+    precondition: &Precondition,
+    error: Error,
+) -> Result<Settled, Error> {
     // A foreign uid is a 422 on an object that is there, and a write to one that is not may be a 404.
     let may_be_another = error.status().is_some_and(|status| matches!(status.code, 404 | 422));
     if !error.is_conflict() && !error.is_ambiguous() && !may_be_another {
         return Err(error);
     }
-    let known = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
+    let cached = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
     match client.get::<T>(key).await {
         Ok(Some(live)) => {
-            let is_news = known.as_ref() != Some(&live.metadata().resource_version);
+            // Not what the cache has by now: the watch may have been faster than the failure, and have brought the write itself.
+            let assumed = match precondition {
+                Precondition::Absent => None,
+                Precondition::Unchanged { version, .. } => Some(version),
+                Precondition::SameLife { .. } => cached.as_ref(),
+            };
+            let is_news = assumed != Some(&live.metadata().resource_version);
             cache.remember(live);
-            // After a conflict what was decided is outdated, even if the cache has caught up in the meantime. After anything
-            // else, an object that is as it was known to be means that the write was not made.
+            // After a conflict what was decided is outdated. After anything else, an object that is as it was assumed to be
+            // means that the write was not made.
             if is_news || error.is_conflict() { Ok(Settled::Outdated) } else { Err(error) }
         }
-        Ok(None) if known.is_some() => Ok(Settled::Ahead),
-        Ok(None) if error.is_conflict() => Ok(Settled::Outdated),
+        Ok(None) if cached.is_some() => Ok(Settled::Ahead),
+        Ok(None) if error.is_conflict() || *precondition != Precondition::Absent => Ok(Settled::Outdated),
         Ok(None) | Err(_) => Err(error),
     }
 }

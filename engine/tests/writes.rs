@@ -267,7 +267,7 @@ async fn a_write_whose_answer_is_lost_is_looked_for_before_it_is_repeated() {
         let applied = client.apply::<ConfigMap>(&key, config_map("app", "1"), &Precondition::Absent).await;
         let error = applied.expect_err("no answer");
         assert!(error.is_ambiguous(), "{error}");
-        assert_eq!(settle(&client, &reflected.reader, &key, error).await.ok(), settled);
+        assert_eq!(settle(&client, &reflected.reader, &key, &Precondition::Absent, error).await.ok(), settled);
         assert_eq!(reflected.value(&key), value, "what was found, and no sooner");
     }
 }
@@ -292,7 +292,8 @@ async fn a_conflict_leaves_a_cache_that_knows_what_was_met_however_late_the_watc
         let applied = space.client.apply::<ConfigMap>(&key, config_map(name, "ours"), &condition).await;
         let error = applied.expect_err("it is other than the cache has it");
         assert!(error.is_conflict(), "{error}");
-        assert_eq!(settle(&space.client, &reflected.reader, &key, error).await.ok(), Some(settled), "{name}");
+        let met = settle(&space.client, &reflected.reader, &key, &condition, error).await;
+        assert_eq!(met.ok(), Some(settled), "{name}");
         assert_eq!(reflected.value(&key).as_deref(), Some(value), "{name}");
     }
     proxy.release();
