@@ -1,16 +1,12 @@
-//! Trace context (W3C): to which reconcile a request belongs, for the header `traceparent`, the log and an exporter.
+//! Trace context (W3C): to which reconcile a request belongs, for the header `traceparent` and the log.
 //!
 //! The context of a task is found by whatever runs within it, and by nothing that the task spawns: who spawns carries it over
 //! with [`Context::current`] and [`Context::scope`].
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Name of the header that carries a context (W3C Trace Context, section 3.2).
 pub const HEADER: &str = "traceparent";
-
-/// Whether what is traced is recorded by this process, too.
-static RECORDED: AtomicBool = AtomicBool::new(false);
 
 tokio::task_local! {
     static CURRENT: Context;
@@ -23,14 +19,13 @@ pub struct Context {
     trace: u128,
     /// Not zero, which the standard forbids.
     span: u64,
-    recorded: bool,
 }
 
 impl Context {
     /// The first span of a new trace.
     pub fn root() -> Self {
         let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
-        Self { trace, span, recorded: RECORDED.load(Ordering::Relaxed) }
+        Self { trace, span }
     }
 
     /// A span below this one.
@@ -59,11 +54,11 @@ impl Context {
     }
 }
 
-/// The value of [`HEADER`]: version, trace, span, and whether the caller records it. A server that traces on its own account
-/// may follow the last.
+/// The value of [`HEADER`]: version, trace, span, and that the caller does not record it, which leaves it to the server whether
+/// it does.
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace_id(), self.span_id(), u8::from(self.recorded))
+        write!(f, "00-{}-{}-00", self.trace_id(), self.span_id())
     }
 }
 
@@ -87,21 +82,15 @@ impl fmt::Display for SpanId {
     }
 }
 
-/// Says that this process records its traces from now on, so that [`Context::root`] marks them as such.
-pub fn record() {
-    RECORDED.store(true, Ordering::Relaxed);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_context_is_written_as_the_standard_has_it() {
-        let context =
-            Context { trace: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, span: 0xb7ad_6b71_6920_3331, recorded: true };
-        assert_eq!(context.to_string(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        let small = Context { trace: 1, span: 2, recorded: false };
+        let context = Context { trace: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, span: 0xb7ad_6b71_6920_3331 };
+        assert_eq!(context.to_string(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+        let small = Context { trace: 1, span: 2 };
         assert_eq!(small.to_string(), "00-00000000000000000000000000000001-0000000000000002-00");
     }
 
@@ -111,7 +100,7 @@ mod tests {
         let (one, other) = (Context::root(), Context::root());
         assert_ne!(one.trace_id(), other.trace_id());
         let child = one.child();
-        assert_eq!((child.trace_id(), child.recorded), (one.trace_id(), one.recorded));
+        assert_eq!(child.trace_id(), one.trace_id());
         assert_ne!(child.span_id(), one.span_id());
         let seen = one.scope(async { (Context::current(), other.scope(async { Context::current() }).await) }).await;
         assert_eq!(seen, (Some(one), Some(other)));

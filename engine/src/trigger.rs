@@ -102,12 +102,6 @@ pub fn generation_changed<T: Object>(old: &T, new: &T) -> bool {
     old.metadata().generation != new.metadata().generation
 }
 
-/// For [`filtered`]: whether labels or annotations have changed.
-pub fn labels_or_annotations_changed<T: Object>(old: &T, new: &T) -> bool {
-    let (old, new) = (old.metadata(), new.metadata());
-    old.labels != new.labels || old.annotations != new.annotations
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

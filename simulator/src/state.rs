@@ -89,9 +89,4 @@ impl Call<'_> {
     pub fn is_dry_run(&self) -> bool {
         self.request.parameter("dryRun") == "All"
     }
-
-    /// Whether unknown fields are refused (`fieldValidation=Strict`).
-    pub fn is_strict(&self) -> bool {
-        self.request.parameter("fieldValidation") == "Strict"
-    }
 }
