@@ -158,9 +158,11 @@ impl Client {
         body: impl Serialize,
     ) -> Result<T, Error> {
         let path = object_path(resource, key, subresource)?;
-        // Merged twice is merged. A JSON patch may append.
-        let repeatable = if patch_type == PatchType::Json { Repeatable::No } else { Repeatable::Yes };
-        self.write(Method::PATCH, path, patch_type.content_type(), &encode(body)?, repeatable).await
+        let body = encode(body)?;
+        // Merged twice is merged, but what another writer has changed in between would be undone. A JSON patch may append.
+        let is_conditional = body.pointer("/metadata/resourceVersion").is_some();
+        let repeatable = if is_conditional && patch_type != PatchType::Json { Repeatable::Yes } else { Repeatable::No };
+        self.write(Method::PATCH, path, patch_type.content_type(), &body, repeatable).await
     }
 
     /// Creates an object in `namespace` (`None` for a kind without namespaces), and returns it.

@@ -182,8 +182,11 @@ impl Machine {
 
     fn renewed(&mut self, now: Duration, what: Renewal, changed: bool, expires: Option<Duration>) {
         self.under_way = false;
-        self.failures = 0;
-        self.not_before = Duration::ZERO;
+        // That files could be read says nothing of a command that fails.
+        if what.command || !self.renewable.command {
+            self.failures = 0;
+            self.not_before = Duration::ZERO;
+        }
         let generation = self.held.map_or(0, |held| held.generation + u64::from(changed));
         let (due, expires) = match self.held {
             Some(held) if !what.command => (held.due, held.expires),

@@ -176,3 +176,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_that_fails_is_not_run_again_sooner_because_files_could_be_read() {
+    let mut machine = Machine::new(BOTH, false);
+    machine.step(secs(0), Input::Wanted);
+    machine.step(secs(0), renewed(BOTH, Some(secs(100))));
+    assert_eq!(machine.step(secs(90), Input::Wanted), start(BOTH, Then::Use));
+    machine.step(secs(90), Input::Failed);
+    assert_eq!(machine.step(secs(90), Input::Refused { generation: u64::MAX }), start(FILES, Then::Wait));
+    machine.step(secs(90), renewed(FILES, None));
+    assert_eq!(machine.step(secs(90), Input::Wanted), nothing(Then::Use));
+    assert_eq!(machine.step(secs(92), Input::Wanted), start(COMMAND, Then::Use));
+}
