@@ -43,6 +43,23 @@ impl Plan {
         *self == Self::default()
     }
 
+    /// Takes for an edit what looks like a changed wish and is none: where this process has `written` just that before, and
+    /// another writer has written over it since.
+    pub fn tell_from_edits(&mut self, written: &BTreeMap<Kind, String>) {
+        for (kind, write) in &mut self.children {
+            let hash = write.hash().map(str::to_owned);
+            if write.cause == Cause::Wish && hash.as_ref() == written.get(kind) {
+                write.cause = Cause::Drift(format!("metadata.annotations[{HASH_ANNOTATION}]"));
+            }
+        }
+    }
+
+    /// The hash of what is written to each child.
+    pub fn hashes(&self) -> BTreeMap<Kind, String> {
+        let hash = |(kind, write): (&Kind, &Write)| Some((*kind, write.hash()?.to_owned()));
+        self.children.iter().filter_map(hash).collect()
+    }
+
     /// What another writer has changed and the plan changes back; `None` where it does no such thing.
     pub fn undoes(&self) -> Option<String> {
         let drift = self.children.iter().find_map(|(kind, write)| match &write.cause {
@@ -89,10 +106,17 @@ pub struct Write {
     pub body: Option<Value>,
     /// What the plan assumes about the child.
     pub precondition: Precondition,
-    /// Whether the write makes a child the Application's that is there and is not, so that the Application has to be looked
-    /// at first: one that was deleted in the meantime may have left its children on purpose (`--cascade=orphan`), and the
-    /// garbage collector would remove what is given back to it.
+    /// Whether the Application has to be looked at first, since the write makes a child its own that is there and is not, or
+    /// that was there and is gone: an Application that was deleted in the meantime may have left its children on purpose
+    /// (`--cascade=orphan`), and the garbage collector would remove what is given back to it.
     pub claims: bool,
+}
+
+impl Write {
+    /// The hash of what is written; `None` of a deletion.
+    fn hash(&self) -> Option<&str> {
+        self.body.as_ref()?["metadata"]["annotations"][HASH_ANNOTATION].as_str()
+    }
 }
 
 /// Why a child is written.

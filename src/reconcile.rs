@@ -1,6 +1,6 @@
 //! One Application: observe, plan, apply, tell. On one screen.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::api::Entry;
@@ -42,6 +42,7 @@ impl Reconcile<Application> for Reconciler {
             };
             let observed = self.writer.caches.observe(key, &application.metadata.uid);
             let mut plan = plan::plan(&application, &observed, &self.allowed);
+            self.tell_from_edits(key, &mut plan);
             if let Some(undone) = plan.undoes()
                 && let Err(wait) = self.may_undo(key)
             {
@@ -66,13 +67,27 @@ impl Reconciler {
         Self { writer, allowed, contests: Mutex::default() }
     }
 
-    fn may_undo(&self, key: &Key) -> Result<(), Duration> {
+    fn contests(&self) -> MutexGuard<'_, Contests> {
         // Nothing under the lock can panic.
-        self.contests.lock().unwrap_or_else(PoisonError::into_inner).undo(key, Instant::now())
+        self.contests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_undo(&self, key: &Key) -> Result<(), Duration> {
+        self.contests().undo(key, Instant::now())
+    }
+
+    fn tell_from_edits(&self, key: &Key, plan: &mut Plan) {
+        if let Some(written) = self.contests().written(key) {
+            plan.tell_from_edits(written);
+        }
     }
 
     async fn bring_about(&self, key: &Key, application: &Arc<Application>, plan: Plan) -> Result<Applied, Failure> {
+        let hashes = plan.hashes();
         let result = self.writer.carry_out(application, plan).await;
+        if matches!(result, Ok(Applied::Done)) {
+            self.contests().wrote(key, hashes, Instant::now());
+        }
         let attempt = match &result {
             Ok(Applied::Done) => Attempt::Made,
             Ok(applied) => return Ok(*applied),

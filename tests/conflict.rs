@@ -316,17 +316,30 @@ fn a_policy_that_changes_what_is_written_is_named_and_not_fought() {
 
 #[test]
 fn a_writer_that_never_gives_up_is_yielded_to_and_named() {
-    let Some(space) = Space::new("contested") else { return };
+    fight("contested", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
+}
+
+#[test]
+fn a_second_operator_that_renders_otherwise_is_yielded_to_and_named() {
+    let other = json!({"metadata": {"annotations": {"minetto.dev/applied-hash": "another's"}},
+        "spec": {"externalTrafficPolicy": "Cluster"}});
+    fight("rivals", &other);
+}
+
+/// Has another writer change the Service of an Application again and again, until the operator yields, and a while longer.
+#[track_caller]
+fn fight(name: &str, change: &Value) {
+    let Some(space) = Space::new(name) else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
     space.wait_until_ready("web");
     let before = writes_of(&space, "web-service");
     let mut edits = 0;
     let seen = loop {
-        space.edit("services", "web-service", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
+        space.edit("services", "web-service", change);
         edits += 1;
         let_time_pass(Duration::from_millis(50));
-        let seen = space.get("applications", "web").unwrap();
+        let seen = space.get("applications", "web").expect("it is there");
         if reason(&seen, "Degraded").0 == "True" {
             break seen;
         }
@@ -340,7 +353,7 @@ fn a_writer_that_never_gives_up_is_yielded_to_and_named() {
 
     // It would be hundreds of writes.
     for _ in 0..60 {
-        space.edit("services", "web-service", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
+        space.edit("services", "web-service", change);
         let_time_pass(Duration::from_millis(50));
     }
     let writes = writes_of(&space, "web-service") - before;

@@ -214,6 +214,22 @@ fn what_a_plan_only_changes_back_can_be_told_and_left_out() {
 }
 
 #[test]
+fn what_another_operator_renders_otherwise_each_time_is_told_from_a_changed_wish() {
+    let application = application(&json!({}));
+    let overwritten = converged(&application, |child| {
+        child["metadata"]["annotations"][HASH_ANNOTATION] = json!("another's");
+    });
+    let mut again = plan(&application, &overwritten);
+    let written = again.hashes();
+    assert_eq!(again.undoes(), None, "nothing says that it is not the wish that has changed");
+    again.tell_from_edits(&BTreeMap::from([(Kind::Deployment, "of an earlier wish".to_owned())]));
+    assert_eq!(again.undoes(), None);
+    again.tell_from_edits(&written);
+    assert_eq!(again.undoes().as_deref(), Some("metadata.annotations[minetto.dev/applied-hash] of the Deployment"));
+    assert!(again.without_undoing().is_empty());
+}
+
+#[test]
 fn a_child_that_is_not_yet_or_no_longer_ours_is_claimed() {
     let application = application(&json!({}));
     let disowned = converged(&application, |child| child["metadata"]["ownerReferences"] = json!([]));
