@@ -7,7 +7,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Operator, Space, World, condition, path, reason, record, wait_for, wait_until_good};
+use crate::support::{
+    Operator, Space, World, condition, let_time_pass, path, reason, record, wait_for, wait_until_good,
+};
 
 /// A namespace with an operator of its own, which allows what the flags say.
 fn operated(name: &str, flags: &[&str]) -> Option<(Space<'static>, Operator)> {
@@ -163,6 +165,27 @@ fn a_child_that_the_server_refuses_is_told_at_once_in_its_words() {
     assert!(message.contains("must be less than or equal to cpu limit"), "{message}");
     space.edit("applications", "web", &json!({"spec": {"resources": null}}));
     space.wait_until_ready("web");
+}
+
+#[test]
+fn what_is_left_to_the_server_by_zero_or_by_nothing_is_no_fight() {
+    let Some((space, _operator)) = operated("filled", &[]) else { return };
+    let ports = json!([{"name": "http", "port": 80, "nodePort": 0, "targetPort": 0}]);
+    let probe = json!({"httpGet": {"path": "", "scheme": "", "port": 80}});
+    let behavior = json!({"scaleDown": {"stabilizationWindowSeconds": 0}});
+    space.application(
+        "web",
+        &json!({"image": "nginx", "replicas": 1, "port": 80, "service": {"ports": ports},
+        "readinessProbe": probe, "autoscaling": {"maxReplicas": 1, "behavior": behavior}}),
+    );
+    space.wait_until_ready("web");
+    let seen = space.get("applications", "web").expect("it is there");
+    assert_eq!(reason(&seen, "Degraded"), ("False", "AsExpected"));
+    let before = space.writes().len();
+    space.edit("applications", "web", &json!({"metadata": {"annotations": {"look": "again"}}}));
+    space.edit("services", "web-service", &json!({"metadata": {"labels": {"look": "again"}}}));
+    let_time_pass(std::time::Duration::from_secs(1));
+    assert_eq!(space.writes().len(), before, "nothing is put back");
 }
 
 #[test]
@@ -345,6 +368,7 @@ fn bad_input() -> Vec<(Value, &'static str)> {
             json!({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
             "give either minAvailable or maxUnavailable, not both",
         ),
+        (json!({"port": null, "service": {}}), "service needs something to offer: give port, or service.ports"),
         (json!({"autoscaling": {}}), "spec.autoscaling.maxReplicas: Required value"),
         (
             json!({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}),
@@ -363,6 +387,8 @@ fn bad_input_in_any_field_is_refused_with_a_sentence() {
         for (field, value) in spec.as_object().expect("a spec") {
             whole[field] = value.clone();
         }
+        // What is left out says so by null.
+        whole.as_object_mut().expect("a spec").retain(|_, value| !value.is_null());
         let application = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
             "metadata": {"name": "bad"}, "spec": whole});
         let (code, said) = world.api.ask("POST", &path("applications", &space.name), &application);

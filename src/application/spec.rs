@@ -254,6 +254,11 @@ fn spec_rules(schema: &mut Schema) {
         );
         add_rule(
             spec,
+            "!has(self.service) || has(self.port) || has(self.service.ports)",
+            "service needs something to offer: give port, or service.ports",
+        );
+        add_rule(
+            spec,
             "(has(self.minReadySeconds) ? self.minReadySeconds : 0) < \
              (has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : 600)",
             "progressDeadlineSeconds (600 by default) must be greater than minReadySeconds, \

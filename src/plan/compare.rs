@@ -24,6 +24,23 @@ const QUANTITIES: [&str; 7] = [
     ".tolerance",
 ];
 
+/// Fields that the API server fills in where they are empty or zero, so that these say nothing.
+const FILLED_IN: [&str; 13] = [
+    "failureThreshold",
+    "hostPort",
+    "imagePullPolicy",
+    "nodePort",
+    "path",
+    "periodSeconds",
+    "protocol",
+    "scheme",
+    "successThreshold",
+    "targetPort",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "timeoutSeconds",
+];
+
 /// Where the live child first differs from `wish`, as a path; `None` if it does not.
 pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<String> {
     let wished = &wish["metadata"];
@@ -55,9 +72,16 @@ fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
             difference(wish, live.get(field).unwrap_or(&Value::Null), &path)
         }),
         (Value::Array(wish), Value::Array(live)) => list_difference(wish, live, path),
+        (wish, _) if says_nothing(wish, path) => None,
         (wish, Value::Null) => (!means_absent(wish, path)).then(|| path.to_owned()),
         _ => (wish != live && !is_same_quantity(wish, live, path)).then(|| path.to_owned()),
     }
+}
+
+/// Returns true if the API server decides what stands where `wish` is written.
+fn says_nothing(wish: &Value, path: &str) -> bool {
+    let is_empty = wish.as_str().is_some_and(str::is_empty) || wish.as_i64() == Some(0);
+    is_empty && FILLED_IN.contains(&path.rsplit('.').next().unwrap_or_default())
 }
 
 /// Returns true if the API server stores nothing where `wish` is written.
@@ -137,6 +161,18 @@ mod tests {
 
     fn diff(wish: &Value, live: &Value) -> Option<String> {
         difference(wish, live, "spec")
+    }
+
+    #[test]
+    fn what_the_server_fills_in_is_no_drift_where_nothing_is_written_there() {
+        let wish =
+            json!({"ports": [{"port": 80, "nodePort": 0, "targetPort": ""}], "probe": {"path": "", "scheme": ""}});
+        let live = json!({"ports": [{"port": 80, "nodePort": 30080, "targetPort": 80, "protocol": "TCP"}],
+            "probe": {"path": "/", "scheme": "HTTP"}});
+        assert_eq!(diff(&wish, &live), None);
+        let wish = json!({"env": [{"name": "A", "value": ""}]});
+        let live = json!({"env": [{"name": "A", "value": "another's"}]});
+        assert_eq!(diff(&wish, &live).as_deref(), Some("spec.env[A].value"), "an empty value is one");
     }
 
     #[test]
