@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{pod, set};
-use crate::application::Application;
+use crate::application::{Application, ApplicationSpec, Verbatim};
+
+/// How many pods may be added and missing at a time in a rolling update where nothing is said: Kubernetes' own default.
+const ROLLING: &str = "25%";
 
 pub(super) fn render(application: &Application, enforces_restricted: bool) -> Value {
     let (name, spec) = (&application.metadata.name, &application.spec);
@@ -11,8 +14,8 @@ pub(super) fn render(application: &Application, enforces_restricted: bool) -> Va
         "replicas": spec.replicas,
         "selector": {"matchLabels": {(pod::DEPLOYMENT_LABEL): name}},
         "template": pod::template(application, enforces_restricted),
+        "strategy": strategy(spec),
     });
-    set(&mut deployment, "strategy", spec.strategy.as_ref());
     set(&mut deployment, "minReadySeconds", spec.min_ready_seconds);
     set(&mut deployment, "progressDeadlineSeconds", spec.progress_deadline_seconds);
     set(&mut deployment, "revisionHistoryLimit", spec.revision_history_limit);
@@ -25,4 +28,21 @@ pub(super) fn render(application: &Application, enforces_restricted: bool) -> Va
         },
         "spec": deployment,
     })
+}
+
+/// The strategy, with Kubernetes' defaults written out. Seen on 1.37: what the server fills in belongs to nobody, stays when
+/// the type becomes `Recreate`, and is refused beside it. What is written here goes with the next apply that leaves it out.
+fn strategy(spec: &ApplicationSpec) -> Value {
+    let mut strategy = spec.strategy.as_ref().map_or_else(|| json!({}), |strategy| Verbatim::value(strategy).clone());
+    if strategy["type"].is_null() {
+        strategy["type"] = json!("RollingUpdate");
+    }
+    if strategy["type"] == "RollingUpdate" {
+        for field in ["maxSurge", "maxUnavailable"] {
+            if strategy["rollingUpdate"][field].is_null() {
+                strategy["rollingUpdate"][field] = json!(ROLLING);
+            }
+        }
+    }
+    strategy
 }
