@@ -70,6 +70,12 @@ fn children_of_the_go_operator_are_adopted_as_they_stand_and_without_a_gap() {
         space.edit("applications", app, &json!({"spec": {"port": port, "image": format!("nginx:{port}")}}));
         space.wait_until_ready(app);
     }
+
+    // Of a rolling update it owns what the server filled in, which stays; that is said, and can be taken back.
+    space.edit("applications", app, &json!({"spec": {"strategy": {"type": "Recreate"}}}));
+    space.wait_for_status(app, "to be refused", |seen| reason(seen, "Degraded").1 == "ApplyRejected");
+    space.edit("applications", app, &json!({"spec": {"strategy": null}}));
+    space.wait_until_ready(app);
 }
 
 #[test]
