@@ -8,8 +8,10 @@
 //!
 //! A change in the cluster arrives as bytes in [`transport`], is cut into JSON documents by [`frame`] and decoded by
 //! [`api`]; [`watch`] decides what it means for the cache, [`store`] keeps it, [`reflector`] drives the one into the
-//! other, and [`informer`] tells all who want to know. [`trigger`] turns the change into keys, [`queue`] hands each key to one worker at a time, and [`controller`]
-//! calls the reconciler. Past `trigger` only keys travel, never events: a reconciler looks at the present state alone.
+//! other, and [`informer`] tells all who want to know. [`trigger`] turns the change into keys, [`queue`] hands each key
+//! to one worker at a time, and [`controller`] calls the reconciler. Past `trigger` only keys travel, never events: a
+//! reconciler looks at the present state alone. What a reconciler writes goes out through [`api`] again, and [`settle`]
+//! finds out what became of a write that was refused or lost; [`lease`] says who may write.
 //!
 //! The modules before `config` are what all others share. Those marked *pure* neither await nor log nor read a clock.
 
