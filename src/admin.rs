@@ -1,8 +1,10 @@
-//! What the kubelet and Prometheus ask: /healthz (or /livez), /readyz, /metrics. Answers from memory, and asks nobody.
+//! What the kubelet, Prometheus and people ask: /healthz (or /livez), /readyz; /metrics; /debug/controllers. Answers from
+//! memory, and asks nobody.
 
 use engine::controller::{Liveness, Readiness};
 use engine::metrics::{Format, Metrics};
 use http::{Method, Request, Response, StatusCode, header};
+use serde_json::{Value, json};
 
 /// One thing that has to be well for a probe to succeed, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,17 @@ pub fn metrics(metrics: &Metrics, request: &Request<()>) -> Response<String> {
     }
 }
 
+/// `/debug/controllers`: what the controllers do just now, as JSON for people.
+pub fn debug(controllers: impl FnOnce() -> Vec<Value>, request: &Request<()>) -> Response<String> {
+    if request.uri().path() != "/debug/controllers" {
+        return not_found();
+    }
+    if let Some(refusal) = refused(request) {
+        return refusal;
+    }
+    typed(StatusCode::OK, "application/json", format!("{:#}\n", json!({ "controllers": controllers() })))
+}
+
 /// Says no to what would change something: there is nothing to change. The body of an answer to HEAD is left out below.
 fn refused(request: &Request<()>) -> Option<Response<String>> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -85,7 +98,11 @@ fn refused(request: &Request<()>) -> Option<Response<String>> {
 }
 
 fn not_found() -> Response<String> {
-    text(StatusCode::NOT_FOUND, "there are /healthz, /livez, /readyz and, on its own address, /metrics\n".to_owned())
+    text(
+        StatusCode::NOT_FOUND,
+        "there are /healthz, /livez and /readyz, and on addresses of their own /metrics and /debug/controllers\n"
+            .to_owned(),
+    )
 }
 
 fn text(status: StatusCode, body: String) -> Response<String> {
@@ -143,6 +160,20 @@ mod tests {
             (405, &"GET, HEAD".parse().unwrap())
         );
         assert_eq!(ask(Method::POST, "/healthz", &[]).0, 405);
+    }
+
+    #[test]
+    fn what_controllers_do_is_json_under_its_own_path_alone() {
+        let ask = |method: Method, path| {
+            let request = Request::builder().method(method).uri(path).body(()).expect("a request");
+            debug(|| vec![json!({"controller": "application"})], &request)
+        };
+        let response = ask(Method::GET, "/debug/controllers");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        let body: Value = serde_json::from_str(response.body()).expect("JSON");
+        assert_eq!(body, json!({"controllers": [{"controller": "application"}]}));
+        assert_eq!(ask(Method::GET, "/metrics").status(), 404);
+        assert_eq!(ask(Method::DELETE, "/debug/controllers").status(), 405);
     }
 
     #[test]

@@ -103,6 +103,12 @@ pub struct Run {
     )]
     pub health_probe_bind_address: Address,
 
+    /// Where /debug/controllers is served, in the same form: what workers and caches do just now
+    //
+    // It has names of objects and no authentication, so that it is for this machine alone, where somebody asks for it.
+    #[arg(long, value_name = "ADDRESS", default_value = "0", env = "APPLICATION_OPERATOR_DEBUG_BIND_ADDRESS")]
+    pub debug_bind_address: Address,
+
     /// Which replica acts.
     #[command(flatten)]
     pub election: Election,

@@ -5,6 +5,7 @@
 pub mod application; // the custom resource: what users write and what they read back
 pub mod manifests; // what a cluster needs to run the operator
 pub mod args; // what the process was told
+pub mod log; // where it is told what happens
 pub mod observe; // caches -> what there is of one Application
 pub mod trigger; // pure: a child's change -> the Application it concerns
 pub mod contest; // pure: another writer that never gives up
@@ -12,6 +13,6 @@ pub mod plan; // pure: wish and what there is -> the writes that are missing
 pub mod apply; // the writes, carried out
 pub mod status; // pure: what there is -> what the user is told
 pub mod reconcile; // observe -> plan -> apply -> status
-pub mod admin; // what the kubelet and Prometheus ask
+pub mod admin; // what the kubelet, Prometheus and people ask
 pub mod election; // who acts, of several replicas
 pub mod run; // wiring

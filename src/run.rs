@@ -1,6 +1,5 @@
 //! `run`: wiring, and nothing else.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +12,20 @@ use engine::informer::Informers;
 use engine::lease::{Elector, Leadership};
 use engine::metrics::Metrics;
 use engine::shutdown::{self, Shutdown};
-use engine::transport;
+use engine::transport::{self, Connections};
+use futures_util::future::join;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::admin;
 use crate::application::Application;
 use crate::apply::Writer;
-use crate::args::{Address, LogFormat, Run};
+use crate::args::{Address, Run};
 use crate::election;
+use crate::log::{self, Traces};
 use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
 use crate::reconcile::Reconciler;
 use crate::trigger::{enforcing, failing, owner};
@@ -38,7 +37,7 @@ pub const FIELD_MANAGER: &str = "application-operator";
 /// Name of the controller in logs and metrics.
 const CONTROLLER: &str = "application";
 
-/// How long events that still wait, and probes under way, may take at the end. They are a courtesy.
+/// How long events and traces that still wait, and probes under way, may take at the end. They are a courtesy.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the operator could not run.
@@ -58,6 +57,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// It can't be told what the operator does.
+    #[error("can't tell what happens")]
+    Log(#[source] log::Error),
     /// The runtime can't be started.
     #[error("can't start")]
     Start(#[source] std::io::Error),
@@ -79,12 +81,14 @@ pub enum Error {
 /// If it can't start: no configuration, or an address that can't be listened on. A server that can't be reached is no
 /// error, but waited for.
 pub fn run(args: &Run) -> Result<(), Error> {
-    log(args);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Start)?;
-    runtime.block_on(operate(args))
+    runtime.block_on(async {
+        let traces = log::start(args, FIELD_MANAGER).map_err(Error::Log)?;
+        operate(args, traces).await
+    })
 }
 
-async fn operate(args: &Run) -> Result<(), Error> {
+async fn operate(args: &Run, traces: Traces) -> Result<(), Error> {
     let config = Config::find(args.kubeconfig.as_deref(), args.context.as_deref()).map_err(Error::Config)?;
     let metrics = Arc::new(Metrics::default());
     let service = connect(&config, &metrics)?;
@@ -127,6 +131,7 @@ async fn operate(args: &Run) -> Result<(), Error> {
     // Not fenced: what a leader has done is told even if it is one no more.
     let (recorder, send_events) = events::channel(Client::new(service, FIELD_MANAGER), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);
+    traces.observed_by(&metrics);
     metrics.observe(|samples| {
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
         samples.gauge("application_operator_build_info", "Always 1; which version this is", &labels, 1.0);
@@ -142,6 +147,11 @@ async fn operate(args: &Run) -> Result<(), Error> {
     .await?;
     serve(&mut background, args.metrics_bind_address, &shutdown, move |request| admin::metrics(&metrics, &request))
         .await?;
+    let inspector = controller.inspector();
+    serve(&mut background, args.debug_bind_address, &shutdown, move |request| {
+        admin::debug(|| vec![inspector.inspect()], &request)
+    })
+    .await?;
     await_signal(trigger)?;
 
     info!(
@@ -154,20 +164,20 @@ async fn operate(args: &Run) -> Result<(), Error> {
     let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowed());
     let stopped = election::elected(elector, controller.run(reconciler, shutdown)).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
-    let _ = timeout(FAREWELL, async { while background.join_next().await.is_some() {} }).await;
+    let events = async { while background.join_next().await.is_some() {} };
+    let _ = timeout(FAREWELL, join(events, traces.end())).await;
     info!("stopped");
     stopped.map_err(Error::Elected)?.map_err(Error::Stopped)
 }
 
 fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<transport::Service, Error> {
-    let metrics = metrics.clone();
     let host = config.server.authority().map(ToString::to_string).unwrap_or_default();
-    let options = transport::Options {
-        user_agent: Some(format!("{FIELD_MANAGER}/{}", env!("CARGO_PKG_VERSION"))),
-        observer: Some(Arc::new(move |method, result, took| {
-            metrics.requested(&host, method.as_str(), result.ok().map(|status| status.as_u16()), took);
-        })),
-    };
+    let connections = Connections::default();
+    metrics.observe_connections(host.clone(), &connections);
+    let options = transport::Options::default()
+        .user_agent(format!("{FIELD_MANAGER}/{}", env!("CARGO_PKG_VERSION")))
+        .observer(metrics.observer(host))
+        .connections(&connections);
     transport::connect_with(config, options).map_err(Error::Transport)
 }
 
@@ -206,17 +216,4 @@ fn await_signal(trigger: shutdown::Trigger) -> Result<(), Error> {
 /// The process, as events name it: the pod's name, or the machine's.
 fn instance() -> String {
     std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| FIELD_MANAGER.to_owned())
-}
-
-fn log(args: &Run) {
-    // The level was checked when the arguments were parsed.
-    let filter = EnvFilter::new(&args.log_level);
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
-    // A second initialisation is a test's, and keeps the first.
-    let _: Result<(), Box<dyn std::error::Error>> = match args.log_format {
-        LogFormat::Json => log.json().flatten_event(true).finish().try_init().map_err(Into::into),
-        LogFormat::Text => {
-            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).finish().try_init().map_err(Into::into)
-        }
-    };
 }

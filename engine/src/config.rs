@@ -37,7 +37,8 @@ pub struct Config {
     pub credential: Credential,
     /// In whose name requests are sent, where that is not the sender's.
     pub impersonation: Option<Impersonation>,
-    /// What every connection goes through.
+    /// What every connection goes through: the `proxy-url` of a kubeconfig, else what `HTTPS_PROXY`, `HTTP_PROXY` and
+    /// `NO_PROXY` say of this server.
     pub proxy: Option<Proxy>,
     /// Whether responses are asked for uncompressed, which costs less time and more traffic.
     pub disable_compression: bool,
@@ -99,11 +100,29 @@ impl Config {
     }
 }
 
+/// The configuration of a server that asks nobody who they are, through the proxy that the environment has for it.
+#[cfg(feature = "otlp")]
+pub(crate) fn of_server(server: http::Uri, tls: Tls) -> Result<Config, Error> {
+    let proxy = Proxy::of_environment(&Environment::real(), &server)?;
+    let (credential, impersonation) = (Credential::None, None);
+    let default_namespace = String::new();
+    Ok(Config { server, default_namespace, tls, credential, impersonation, proxy, disable_compression: true })
+}
+
 /// The configuration of a kubeconfig's text, in a world without other files or variables.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn from_text(text: &[u8]) -> Result<Config, Error> {
+    from_text_in(text, |_| None)
+}
+
+/// [`from_text`], in a world that has variables.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn from_text_in(
+    text: &[u8],
+    variable: impl Fn(&str) -> Option<std::ffi::OsString> + 'static,
+) -> Result<Config, Error> {
     let (path, text) = (Path::new("/config"), text.to_vec());
     let absent = || std::io::ErrorKind::NotFound.into();
     let read = move |asked: &Path| if asked == path { Ok(text.clone()) } else { Err(absent()) };
-    kubeconfig::load(&[path.to_owned()], None, &Environment::new(|_| None, read))
+    kubeconfig::load(&[path.to_owned()], None, &Environment::new(variable, read))
 }

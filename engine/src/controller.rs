@@ -45,6 +45,7 @@
 //! ```
 
 mod cx;
+mod inspect;
 mod liveness;
 mod run;
 mod source;
@@ -56,6 +57,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::cx::{Cx, Seen};
+use self::inspect::Held;
+pub use self::inspect::Inspector;
 pub use self::liveness::Liveness;
 pub use self::source::Readiness;
 use self::source::Source;
@@ -174,6 +177,7 @@ pub struct Controller<T: Object> {
     sync_deadline: Option<Duration>,
     leadership: Leadership,
     liveness: Liveness,
+    held: Held,
 }
 
 impl<T: Object> Controller<T> {
@@ -209,6 +213,7 @@ impl<T: Object> Controller<T> {
             deadline: RECONCILE_DEADLINE,
             sync_deadline: None,
             leadership: Leadership::always(),
+            held: Held::default(),
         };
         let objects = controller.objects.clone();
         controller.source(&objects, trigger::filtered(is_news, trigger::itself::<T>))
@@ -289,6 +294,19 @@ impl<T: Object> Controller<T> {
     /// Tells whether workers and runtime go on.
     pub fn liveness(&self) -> Liveness {
         self.liveness.clone().with_deadline(self.deadline)
+    }
+
+    /// Tells what the controller does just now, to people. To be called once its sources and settings are as they are to be.
+    pub fn inspector(&self) -> Inspector {
+        Inspector {
+            controller: self.name,
+            workers: self.workers,
+            deadline: self.deadline,
+            queue: self.queue.clone(),
+            held: self.held.clone(),
+            readiness: self.readiness(),
+            leadership: self.leadership.clone(),
+        }
     }
 
     /// Tells whether the caches are filled.

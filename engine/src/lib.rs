@@ -33,6 +33,8 @@ pub mod informer;
 pub mod trigger; // pure: change -> keys
 pub mod queue; // pure, with a thin async shell
 pub mod metrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod events; // pure, with a thin async shell
 pub mod controller;
 #[cfg(any(test, feature = "fuzzing"))]

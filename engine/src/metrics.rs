@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -27,9 +28,10 @@ use self::samples::Readers;
 pub use self::samples::Samples;
 pub use self::text::Format;
 use crate::lease::Leadership;
-use crate::object::{Key, Object};
+use crate::object::{Key, Object, Resource};
 use crate::queue::Queue;
 use crate::store::Reader;
+use crate::transport::{Attempt, Connections, Observer};
 
 /// The metrics of one process.
 #[derive(Debug)]
@@ -48,7 +50,11 @@ pub struct Metrics {
     active: Family<Labels<1>, Gauge>,
     queued: Histograms<Labels<2>>,
     worked: Histograms<Labels<2>>,
+    suppressed: Family<Labels<1, String>, Counter>,
     requests: Family<Labels<3, String>, Counter>,
+    throttled: Family<Labels<3, String>, Counter>,
+    /// The pairs of flow schema and priority level that have a series.
+    throttled_by: Mutex<HashSet<(String, String)>>,
     latencies: Histograms<Labels<2, String>>,
 }
 
@@ -56,6 +62,10 @@ pub struct Metrics {
 type Labels<const N: usize, V = &'static str> = [(&'static str, V); N];
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Pairs of flow schema and priority level that get a series: many times those of a cluster as it comes, and few enough for a
+/// server that makes them up.
+const THROTTLED: usize = 64;
 
 /// The results of a reconcile, as controller-runtime names them.
 const RESULTS: [&str; 4] = ["success", "error", "requeue", "requeue_after"];
@@ -76,7 +86,10 @@ impl Default for Metrics {
             active: Family::default(),
             queued: Family::new_with_constructor(queue_times),
             worked: Family::new_with_constructor(queue_times),
+            suppressed: Family::default(),
             requests: Family::default(),
+            throttled: Family::default(),
+            throttled_by: Mutex::default(),
             latencies: Family::new_with_constructor(request_times),
         };
         metrics.register();
@@ -103,6 +116,16 @@ impl Metrics {
         registry.register(own("active_workers"), "Workers that hold a key", self.active.clone());
         registry.register("workqueue_queue_duration_seconds", "How long a key was ready", self.queued.clone());
         registry.register("workqueue_work_duration_seconds", "How long a worker held a key", self.worked.clone());
+        registry.register(
+            "engine_writes_suppressed",
+            "Writes that were not sent, since the server has what they would write",
+            self.suppressed.clone(),
+        );
+        registry.register(
+            "engine_requests_throttled",
+            "Requests that priority and fairness refused as too many, by the uids of what it filed them under",
+            self.throttled.clone(),
+        );
         registry.register("rest_client_requests", "Requests to the API server by answer", self.requests.clone());
         registry.register(
             "rest_client_request_duration_seconds",
@@ -170,6 +193,47 @@ impl Metrics {
         let (host, method) = (|| ("host", host.to_owned()), method.to_owned());
         self.latencies.get_or_create(&[("verb", method.clone()), host()]).observe(took.as_secs_f64());
         self.requests.get_or_create(&[("code", code), ("method", method), host()]).inc();
+    }
+
+    /// Counts an attempt at a request to the API server at `host`.
+    pub fn attempted(&self, host: &str, attempt: &Attempt<'_>) {
+        let code = attempt.result.ok().map(|status| status.as_u16());
+        self.requested(host, attempt.method.as_str(), code, attempt.took);
+        if code != Some(StatusCode::TOO_MANY_REQUESTS.as_u16()) {
+            return;
+        }
+        let uid = |uid: Option<&str>| uid.unwrap_or_default().to_owned();
+        let mut by = (uid(attempt.flow_schema), uid(attempt.priority_level));
+        let mut known = self.throttled_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= THROTTLED && !known.contains(&by) {
+            by = ("other".to_owned(), "other".to_owned());
+        }
+        known.insert(by.clone());
+        drop(known);
+        let labels = [("host", host.to_owned()), ("flow_schema", by.0), ("priority_level", by.1)];
+        self.throttled.get_or_create(&labels).inc();
+    }
+
+    /// Counts each attempt at a request to the API server at `host`: for
+    /// [`Options::observer`](crate::transport::Options::observer).
+    pub fn observer(self: &Arc<Self>, host: String) -> Observer {
+        let metrics = self.clone();
+        Arc::new(move |attempt| metrics.attempted(&host, attempt))
+    }
+
+    /// Shows from now on how many connections to the API server at `host` are open.
+    #[expect(clippy::cast_precision_loss, reason = "no process has that many connections")]
+    pub fn observe_connections(&self, host: String, connections: &Connections) {
+        let connections = connections.clone();
+        self.observe(move |samples| {
+            let help = "Connections to the API server";
+            samples.gauge("engine_open_connections", help, &[("host", &host)], connections.open() as f64);
+        });
+    }
+
+    /// Counts a write of an object of `resource` that was not sent, since the server has what it would write already.
+    pub fn suppressed(&self, resource: &Resource) {
+        self.suppressed.get_or_create(&[("resource", resource.to_string())]).inc();
     }
 
     /// Shows from now on whether this process holds the Lease called `name`.

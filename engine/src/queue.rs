@@ -20,6 +20,7 @@ mod core;
 mod durations;
 mod items;
 mod limit;
+mod look;
 mod take;
 mod timers;
 mod turns;
@@ -37,6 +38,7 @@ use tokio::time::{Instant, sleep_until};
 pub use self::core::{Counts, Depth, Limits, Verdict};
 pub use self::durations::Durations;
 pub use self::limit::Bucket;
+pub use self::look::Delayed;
 pub use self::take::Taken;
 
 use self::core::Core;

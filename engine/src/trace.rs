@@ -1,9 +1,15 @@
 //! Trace context (W3C): to which reconcile a request belongs, for the header `traceparent` and the log.
 //!
 //! The context of a task is found by whatever runs within it, and by nothing that the task spawns: who spawns carries it over
-//! with [`Context::current`] and [`Context::scope`].
+//! with [`Context::current`] and [`Context::scope`]. Where spans are exported (feature `otlp`), they bear the same ids.
+
+#[cfg(feature = "otlp")]
+mod exported;
 
 use std::fmt;
+
+#[cfg(feature = "otlp")]
+pub(crate) use self::exported::Ids;
 
 /// Name of the header that carries a context (W3C Trace Context, section 3.2).
 pub const HEADER: &str = "traceparent";
@@ -19,13 +25,15 @@ pub struct Context {
     trace: u128,
     /// Not zero, which the standard forbids.
     span: u64,
+    /// Whether this span is recorded, and exported in the end.
+    sampled: bool,
 }
 
 impl Context {
     /// The first span of a new trace.
     pub fn root() -> Self {
         let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
-        Self { trace, span }
+        Self { trace, span, sampled: false }
     }
 
     /// A span below this one.
@@ -52,13 +60,28 @@ impl Context {
     pub fn span_id(self) -> SpanId {
         SpanId(self.span)
     }
+
+    /// Returns true if this span is exported, as those who hear of it may want to know.
+    pub fn is_sampled(self) -> bool {
+        self.sampled
+    }
+
+    /// This context, after `span` was given its ids where spans are exported, and with what the sampler says of it. To be
+    /// called once, when nothing has happened in the span yet.
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "nothing is exported"))]
+    pub(crate) fn of_span(self, span: &tracing::Span) -> Self {
+        #[cfg(feature = "otlp")]
+        return exported::identify(span, self);
+        #[cfg(not(feature = "otlp"))]
+        self
+    }
 }
 
-/// The value of [`HEADER`]: version, trace, span, and that the caller does not record it, which leaves it to the server whether
-/// it does.
+/// The value of [`HEADER`]: version, trace, span, and whether the caller records it. Where it does not, that is left to the
+/// server.
 impl fmt::Display for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-00", self.trace_id(), self.span_id())
+        write!(f, "00-{}-{}-{:02x}", self.trace_id(), self.span_id(), u8::from(self.sampled))
     }
 }
 
@@ -88,10 +111,11 @@ mod tests {
 
     #[test]
     fn a_context_is_written_as_the_standard_has_it() {
-        let context = Context { trace: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, span: 0xb7ad_6b71_6920_3331 };
+        let context =
+            Context { trace: 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c, span: 0xb7ad_6b71_6920_3331, sampled: false };
         assert_eq!(context.to_string(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
-        let small = Context { trace: 1, span: 2 };
-        assert_eq!(small.to_string(), "00-00000000000000000000000000000001-0000000000000002-00");
+        let small = Context { trace: 1, span: 2, sampled: true };
+        assert_eq!(small.to_string(), "00-00000000000000000000000000000001-0000000000000002-01");
     }
 
     #[tokio::test]

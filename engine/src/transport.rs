@@ -16,6 +16,7 @@
 mod address;
 mod auth;
 mod client;
+mod connections;
 mod connector;
 mod credential;
 mod deadline;
@@ -36,13 +37,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::connections::Connections;
 pub use self::error::Error;
-pub use self::observe::Observer;
+pub use self::observe::{Attempt, Observer};
 pub use self::pace::{Urgent, urgent};
 pub use self::repeatable::Repeatable;
 pub use self::serve::serve;
 
 use crate::config::Config;
+
+/// The target of the spans that tell of requests.
+#[cfg(feature = "otlp")]
+pub(crate) const TRACED: &str = concat!(module_path!(), "::trace");
 
 /// A request whose URI is path and query alone; what comes before is the transport's to know.
 pub type Request = http::Request<Bytes>;
@@ -54,12 +60,41 @@ pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, Error>;
 
 /// What the binary decides about its connection.
+///
+/// ```
+/// use std::sync::Arc;
+/// use engine::transport::{Connections, Options};
+///
+/// let connections = Connections::default();
+/// let options = Options::default()
+///     .user_agent("my-operator/1.0")
+///     .observer(Arc::new(|attempt| eprintln!("{} took {:?}", attempt.method, attempt.took)))
+///     .connections(&connections);
+/// # drop(options);
+/// assert_eq!(connections.open(), 0);
+/// ```
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Name and version of the program, as the API server's audit log shows them; the engine's own where absent.
-    pub user_agent: Option<String>,
-    /// Called once for each attempt, for the metrics.
-    pub observer: Option<Observer>,
+    user_agent: Option<String>,
+    observer: Option<Observer>,
+    connections: Connections,
+}
+
+impl Options {
+    /// Name and version of the program, as the API server's audit log shows them; the engine's own by default.
+    pub fn user_agent(self, user_agent: impl Into<String>) -> Self {
+        Self { user_agent: Some(user_agent.into()), ..self }
+    }
+
+    /// Is called once for each attempt, for the metrics; [`Metrics::observer`](crate::metrics::Metrics::observer) is one.
+    pub fn observer(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// Where open connections are counted.
+    pub fn connections(self, connections: &Connections) -> Self {
+        Self { connections: connections.clone(), ..self }
+    }
 }
 
 /// How long each thing may take.
@@ -126,19 +161,28 @@ pub fn connect_with(config: &Config, options: Options) -> Result<Service, Error>
 }
 
 fn stack(config: &Config, options: Options, limits: Limits) -> Result<Service, Error> {
-    let client = client::Client::new(config, limits)?;
+    Ok(Service::new(trace::Trace::new(untraced(config, options, limits)?)))
+}
+
+/// [`connect`], for what tells of traces itself: a trace of each such request would have to be told as well.
+#[cfg(feature = "otlp")]
+pub(crate) fn connect_untraced(config: &Config) -> Result<Service, Error> {
+    Ok(Service::new(untraced(config, Options::default(), Limits::default())?))
+}
+
+fn untraced(config: &Config, options: Options, limits: Limits) -> Result<impl Inner + use<>, Error> {
+    let client = client::Client::new(config, limits, options.connections)?;
     let address = address::Address::new(client, &config.server, options.user_agent.as_deref())?;
     let gzip = gzip::Gzip::new(address, !config.disable_compression);
     let keeper = credential::Keeper::new(config)?;
     let auth = auth::Auth::new(gzip, keeper, config.impersonation.as_ref())?;
     let deadline = deadline::Deadline::new(auth, limits.head, limits.whole);
     let observe = observe::Observe::new(deadline, options.observer.unwrap_or_else(ignore));
-    let retry = retry::layer(pace::Paced::new(observe));
-    Ok(Service::new(trace::Trace::new(retry)))
+    Ok(retry::layer(pace::Paced::new(observe)))
 }
 
 fn ignore() -> Observer {
-    Arc::new(|_, _, _| ())
+    Arc::new(|_| ())
 }
 
 /// Why these bytes hold no certificates, and why no key, unless they do.

@@ -45,6 +45,7 @@ fn nothing_said_means_the_defaults() {
         max_concurrent_reconciles: 10,
         metrics_bind_address: address("127.0.0.1:8080"),
         health_probe_bind_address: address("[::]:8081"),
+        debug_bind_address: Address::Disabled,
         allow_service_accounts: false,
         allow_volumes: vec![],
         allow_privileged: false,

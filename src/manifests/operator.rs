@@ -97,8 +97,14 @@ fn container(image: &str) -> Value {
     json!({
         "name": "operator",
         "image": image,
-        // Metrics listen on the loopback address by default; here Prometheus comes from outside.
-        "args": ["run", "--metrics-bind-address=:8080", "--log-format=json"],
+        // Metrics listen on the loopback address by default; here Prometheus comes from outside. What is for debugging stays
+        // there, where `kubectl port-forward` reaches it: who has to ask for it first has lost what was to be seen.
+        "args": [
+            "run",
+            "--metrics-bind-address=:8080",
+            "--debug-bind-address=127.0.0.1:8082",
+            "--log-format=json",
+        ],
         "env": [{
             "name": "POD_NAME",
             "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } },

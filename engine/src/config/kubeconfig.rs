@@ -109,13 +109,14 @@ impl Kubeconfig {
                 ));
             }
         }
+        let proxy = cluster.proxy(environment, &server)?;
         Ok(Config {
             server,
             default_namespace: namespace.unwrap_or_else(|| "default".to_owned()),
             tls,
             credential,
             impersonation,
-            proxy: cluster.proxy()?,
+            proxy,
             disable_compression: cluster.value.disable_compression,
         })
     }

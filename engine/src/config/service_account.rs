@@ -3,7 +3,7 @@
 use std::io;
 
 use super::environment::Environment;
-use super::{Config, Credential, Error, Source, Tls};
+use super::{Config, Credential, Error, Proxy, Source, Tls};
 
 /// See [`Config::in_cluster`].
 ///
@@ -16,7 +16,7 @@ pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
     let host = variable("KUBERNETES_SERVICE_HOST")?;
     let port = variable("KUBERNETES_SERVICE_PORT")?;
     let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let server = format!("https://{authority}/").parse().map_err(|_| Error::Invalid {
+    let server: http::Uri = format!("https://{authority}/").parse().map_err(|_| Error::Invalid {
         entry: "the pod's environment".to_owned(),
         problem: format!("{authority:?} is no address"),
     })?;
@@ -29,13 +29,14 @@ pub(super) fn config(environment: &Environment) -> Result<Config, Error> {
         Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
+    let proxy = Proxy::of_environment(environment, &server)?;
     Ok(Config {
         server,
         default_namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
         tls: Tls { authority: Some(Source::File(file("ca.crt"))), ..Tls::default() },
         credential: Credential::Token(Source::File(file("token"))),
         impersonation: None,
-        proxy: None,
+        proxy,
         disable_compression: false,
     })
 }
@@ -59,6 +60,21 @@ mod tests {
         assert_eq!(config.default_namespace, "shop");
         assert!(matches!(config.tls.authority, Some(Source::File(path)) if path.ends_with("sa/ca.crt")));
         assert!(matches!(config.credential, Credential::Token(Source::File(path)) if path.ends_with("sa/token")));
+    }
+
+    #[test]
+    fn a_pod_reaches_its_cluster_through_the_proxy_of_its_environment_unless_that_exempts_it() {
+        for (exempt, proxied) in [("", true), ("10.96.0.0/12", false)] {
+            let variables = [
+                ("KUBERNETES_SERVICE_HOST", "10.96.0.1"),
+                ("KUBERNETES_SERVICE_PORT", "443"),
+                ("HTTPS_PROXY", "http://proxy:3128"),
+                ("NO_PROXY", exempt),
+            ];
+            let mut environment = of(&variables, &[("/sa/token", "secret"), ("/sa/ca.crt", "pem")]);
+            environment.service_account = "/sa".into();
+            assert_eq!(config(&environment).unwrap().proxy.is_some(), proxied, "{exempt:?}");
+        }
     }
 
     #[test]

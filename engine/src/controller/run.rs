@@ -79,6 +79,7 @@ impl<T: Object> Controller<T> {
                 tools: tools.clone(),
                 metrics: self.metrics.clone(),
                 deadline: self.deadline,
+                held: self.held.clone(),
                 outage: Arc::new(AtomicBool::new(false)),
             };
             let mut running = JoinSet::new();

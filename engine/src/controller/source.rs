@@ -12,7 +12,7 @@ use crate::informer::{Informer, Subscription};
 use crate::metrics::Metrics;
 use crate::object::{Key, Object};
 use crate::queue::Queue;
-use crate::store::{Change, Origin};
+use crate::store::{Change, Origin, Stats};
 use crate::trigger::{Reason, Trigger, Urgency};
 
 /// A kind that is watched, of whatever type.
@@ -30,6 +30,8 @@ type Waiting<'i> = Pin<Box<dyn Future<Output = ()> + Send + 'i>>;
 pub(super) trait Informed: Any + Send + Sync {
     fn start(&self);
     fn is_synced(&self) -> bool;
+    fn len(&self) -> usize;
+    fn stats(&self) -> Vec<Arc<Stats>>;
     fn synced(&self) -> Waiting<'_>;
     fn broken(&self) -> Waiting<'_>;
 }
@@ -41,6 +43,14 @@ impl<T: Object> Informed for Informer<T> {
 
     fn is_synced(&self) -> bool {
         self.reader().is_synced()
+    }
+
+    fn len(&self) -> usize {
+        self.reader().len()
+    }
+
+    fn stats(&self) -> Vec<Arc<Stats>> {
+        self.reader().stats()
     }
 
     fn synced(&self) -> Waiting<'_> {
@@ -91,6 +101,15 @@ fn reason<T>(change: &Change<T>) -> Reason {
     }
 }
 
+/// A source as it is at one moment.
+pub(super) struct Seen<'a> {
+    pub(super) name: &'a str,
+    pub(super) synced: bool,
+    pub(super) objects: usize,
+    /// What each part of its cache has lived through.
+    pub(super) stats: Vec<Arc<Stats>>,
+}
+
 /// Tells whether a controller's caches are filled.
 #[derive(Clone)]
 pub struct Readiness {
@@ -114,6 +133,21 @@ impl Readiness {
     /// The kinds, and whether each has had its first snapshot.
     pub fn sources(&self) -> impl Iterator<Item = (&str, bool)> {
         self.sources.iter().map(|(name, informer)| (name.as_str(), informer.is_synced()))
+    }
+
+    /// The name of the source with this number.
+    pub(super) fn name(&self, number: usize) -> Option<&str> {
+        self.sources.get(number).map(|(name, _)| name.as_str())
+    }
+
+    /// Each source as it is now.
+    pub(super) fn inspect(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.sources.iter().map(|(name, informer)| Seen {
+            name,
+            synced: informer.is_synced(),
+            objects: informer.len(),
+            stats: informer.stats(),
+        })
     }
 
     pub(super) fn start(&self) {

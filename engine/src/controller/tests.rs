@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use serde_json::json;
 use tokio::time::sleep;
 use tower::service_fn;
 
@@ -84,6 +85,39 @@ async fn a_reconcile_that_panics_or_hangs_costs_no_worker() {
     assert_eq!(moody.calls("good"), 1);
     trigger.give();
     running.await.expect("no panic").expect("no task has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_workers_hold_and_what_waits_is_shown_while_it_is_so() {
+    let (controller, queue, _) = controller();
+    let controller = controller.workers(150);
+    let inspector = controller.inspector();
+    let (_trigger, shutdown) = shutdown::channel();
+    tokio::spawn(controller.run(Moody::default(), shutdown));
+    for name in ["hangs", "fails"] {
+        queue.add(Key::new("n", name), Reason::Updated);
+    }
+    sleep(Duration::from_secs(40)).await;
+    let seen = inspector.inspect();
+    let [held] = &seen["inFlight"].as_array().expect("a list")[..] else { panic!("{seen:#}") };
+    assert_eq!((&held["namespace"], &held["name"], &held["cause"]), (&json!("n"), &json!("hangs"), &json!("updated")));
+    assert!(held["attempt"] == 1 && held["age"].as_f64() > Some(39.0), "{held}");
+    let [delayed] = &seen["delayed"].as_array().expect("a list")[..] else { panic!("{seen:#}") };
+    assert!(delayed["name"] == "fails" && delayed["failures"].as_u64() > Some(5), "{delayed}");
+    assert!(delayed["heldFor"].as_f64() <= delayed["dueIn"].as_f64(), "{delayed}");
+    let [source] = &seen["sources"].as_array().expect("a list")[..] else { panic!("{seen:#}") };
+    assert_eq!(
+        (&source["synced"], &source["objects"], &source["lists"]),
+        (&json!(true), &json!(0), &json!({"initial": 1}))
+    );
+
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(inspector.inspect()["inFlight"][0]["attempt"], 2, "the first has reached its deadline");
+    queue.add_all((0..150).map(|number| (Key::new(format!("{number}"), "hangs"), Reason::Updated.into())));
+    sleep(Duration::from_secs(1)).await;
+    let seen = inspector.inspect();
+    let told = seen["inFlight"].as_array().map(Vec::len);
+    assert_eq!((told, &seen["queue"]["inFlight"]), (Some(100), &json!(150)), "however many there are");
 }
 
 #[tokio::test(start_paused = true)]

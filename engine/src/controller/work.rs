@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, error::Elapsed, sleep, timeout};
+use tracing::field::Empty;
 use tracing::{Instrument, debug, error, info_span, warn};
 
 use super::cx::{Cx, Tools};
+use super::inspect::Held;
 use super::{Failure, Outcome, Reconcile};
 use crate::backoff::jittered;
 use crate::metrics::Metrics;
@@ -34,6 +36,8 @@ pub(super) struct Worker<T, R> {
     pub(super) tools: Arc<Tools<T>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) deadline: Duration,
+    /// Where it is shown what each worker does.
+    pub(super) held: Held,
     /// True while the last reconcile of any worker found no API server: an outage is said once, not once an object.
     pub(super) outage: Arc<AtomicBool>,
 }
@@ -47,6 +51,7 @@ impl<T, R> Clone for Worker<T, R> {
             tools: self.tools.clone(),
             metrics: self.metrics.clone(),
             deadline: self.deadline,
+            held: self.held.clone(),
             outage: self.outage.clone(),
         }
     }
@@ -57,9 +62,11 @@ pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
     while let Some(taken) = worker.queue.take().await {
         let key = taken.key();
         let active = worker.metrics.taken(worker.controller, taken.queued_for());
+        let held = worker.held.hold(key, taken.attempt(), taken.cause());
         let context = Context::root();
         // Not `name`: a log in JSON gives that to the span itself, and the one hides the other.
         let span = info_span!(
+            parent: None,
             "reconcile",
             controller = worker.controller,
             namespace = &*key.namespace,
@@ -68,7 +75,10 @@ pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
             cause = %taken.cause(),
             trace_id = %context.trace_id(),
             span_id = %context.span_id(),
+            result = Empty,
+            otel.status_code = Empty,
         );
+        let context = context.of_span(&span);
         let started = Instant::now();
         let cx = Cx::new(&taken, worker.tools.clone());
         // Inside of a block of its own, so that a panic before the first await is caught as well.
@@ -76,8 +86,12 @@ pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
         let reconcile = AssertUnwindSafe(context.scope(reconcile)).catch_unwind();
         let ended = timeout(worker.deadline, reconcile.instrument(span.clone())).await;
         let (verdict, result) = span.in_scope(|| worker.judge(ended));
+        span.record("result", result);
+        if result == "error" {
+            span.record("otel.status_code", "error");
+        }
         worker.metrics.reconciled(worker.controller, result, started.elapsed());
-        drop(active);
+        drop((active, held));
         taken.done(verdict);
         if let Verdict::Postponed(delay) = verdict {
             // The worker waits as well, so that an overloaded server is asked by each worker once a second, and not by each

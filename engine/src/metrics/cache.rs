@@ -47,18 +47,9 @@ pub(super) fn tell<T: Object>(reader: &Reader<T>, samples: &mut Samples) {
         let repairs = stats.repairs() as f64;
         samples.counter("engine_cache_repairs", "Objects in which an audit found the cache wrong", &labels, repairs);
         for reason in Reason::all() {
-            let (why, count) = (word(reason), stats.lists(reason) as f64);
-            let labels = [("resource", name.as_str()), ("reason", why.as_str())];
+            let labels = [("resource", name.as_str()), ("reason", reason.as_str())];
+            let count = stats.lists(reason) as f64;
             samples.counter("engine_lists", "Lists that reached the cache, by why they were made", &labels, count);
         }
-    }
-}
-
-/// A reason as a label: one word.
-fn word(reason: Reason) -> String {
-    match reason {
-        Reason::Initial => "initial".to_owned(),
-        Reason::Audit => "audit".to_owned(),
-        Reason::Ended(end) => format!("{end:?}").to_ascii_lowercase(),
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn reader(name: &'static str, queue: Queue<Key>) -> impl Fn(&mut Samp
             depth.oldest_ready.as_secs_f64(),
         );
         samples.counter("workqueue_adds", "Keys that became ready", &labels, counts.adds as f64);
-        samples.counter("workqueue_retries", "Keys that failed and came back", &labels, counts.retries as f64);
+        samples.counter(
+            "workqueue_retries",
+            "Keys put back for later, by a failure or a wait",
+            &labels,
+            counts.retries as f64,
+        );
     }
 }

@@ -141,6 +141,51 @@ fn the_number_of_series_does_not_grow_with_the_cluster_nor_with_what_a_server_ma
     }
     // The one for codes that mean nothing.
     assert_eq!(count(&metrics), before + 1);
+    for number in 0..1_000 {
+        metrics.attempted("h:1", &refused(Some(&format!("schema-{number}"))));
+    }
+    // One for each up to the limit, and one for all others; and that for the code.
+    assert_eq!(count(&metrics), before + 1 + THROTTLED + 1 + 1);
+}
+
+#[test]
+fn what_is_told_is_explained_in_the_readme() {
+    let (metrics, _queue) = eventful();
+    metrics.observe_connections("h:1".to_owned(), &Connections::default());
+    metrics.observe_cache(&crate::store::new::<Thing>(&[]).1);
+    let readme = include_str!("../../../README.md");
+    let text = metrics.render_as(Format::Prometheus).expect("text");
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<&str> = names.filter(|name| !readme.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// An attempt that priority and fairness refused.
+fn refused(flow_schema: Option<&str>) -> Attempt<'_> {
+    let (method, result) = (&http::Method::GET, Ok(StatusCode::TOO_MANY_REQUESTS));
+    Attempt { method, result, took: Duration::ZERO, flow_schema, priority_level: Some("level") }
+}
+
+#[test]
+fn a_refusal_for_being_too_many_says_under_what_the_server_filed_the_request() {
+    let metrics = Arc::new(Metrics::default());
+    let observer = metrics.observer("h:1".to_owned());
+    observer(&refused(Some("schema")));
+    observer(&Attempt { result: Ok(StatusCode::OK), ..refused(Some("another")) });
+    let text = metrics.render_as(Format::Prometheus).expect("text");
+    let series = r#"engine_requests_throttled_total{host="h:1",flow_schema="schema",priority_level="level"} 1"#;
+    assert!(text.contains(series) && !text.contains("another"), "{text}");
+    assert!(text.contains(r#"rest_client_requests_total{code="429",method="GET",host="h:1"} 1"#), "{text}");
+}
+
+#[test]
+fn connections_and_writes_that_nobody_needs_are_shown() {
+    let metrics = Metrics::default();
+    metrics.observe_connections("h:1".to_owned(), &Connections::default());
+    metrics.suppressed(&Thing::RESOURCE);
+    let text = metrics.render_as(Format::Prometheus).expect("text");
+    assert!(text.contains("engine_open_connections{host=\"h:1\"} 0\n"), "{text}");
+    assert!(text.contains("engine_writes_suppressed_total{resource=\"things.test\"} 1\n"), "{text}");
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -149,8 +194,7 @@ struct Thing {
 }
 
 impl Object for Thing {
-    const RESOURCE: crate::object::Resource =
-        crate::object::Resource { group: "test", version: "v1", kind: "Thing", plural: "things" };
+    const RESOURCE: Resource = Resource { group: "test", version: "v1", kind: "Thing", plural: "things" };
 
     fn metadata(&self) -> &crate::object::Metadata {
         &self.metadata

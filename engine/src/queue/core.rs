@@ -56,7 +56,7 @@ pub struct Counts {
     pub adds: u64,
     /// Keys handed out.
     pub taken: u64,
-    /// Verdicts of failure.
+    /// Keys that were put back for later, by a failure or a wait: what client-go counts as a retry (`AddAfter`).
     pub retries: u64,
     /// How long keys were ready before they were handed out.
     pub queued: Durations,
@@ -99,9 +99,9 @@ pub(super) struct Handout<K> {
 /// The queue's state.
 #[derive(Debug)]
 pub(super) struct Core<K, S = RandomState> {
-    items: Items<K, S>,
+    pub(super) items: Items<K, S>,
     ready: Turns,
-    waiting: Timers,
+    pub(super) waiting: Timers,
     /// Keys in flight, in the order in which they were handed out.
     running: List,
     in_flight: usize,
@@ -151,6 +151,7 @@ impl<K: Tenanted, S: BuildHasher> Core<K, S> {
     /// Asks for `key` to be handed out at `at` or, if that was asked for already, sooner.
     pub(super) fn add_at(&mut self, now: Now, key: K, at: Now) {
         let Trigger { cause, lane, .. } = Reason::Timer.into();
+        self.counts.retries += 1;
         self.ask(nanos(now), key, Wish { lane, cause, urgent: false, due: nanos(at) });
     }
 
@@ -343,6 +344,7 @@ impl<K: Tenanted, S: BuildHasher> Core<K, S> {
             Verdict::Failed | Verdict::Postponed(_) => item.cause = item.cause.union(Cause::new(Reason::Retry)),
             Verdict::Await(_) => {}
         }
+        self.counts.retries += u64::from(verdict != Verdict::Done);
         match verdict {
             Verdict::Done => asked,
             Verdict::After(delay) | Verdict::Await(delay) => {
@@ -353,15 +355,13 @@ impl<K: Tenanted, S: BuildHasher> Core<K, S> {
                 Some(asked.map_or(own, |asked| own.min(asked)))
             }
             Verdict::Failed => {
-                self.counts.retries += 1;
                 if is_urgent {
                     (item.failures, item.floor) = (0, 0);
                     return asked;
                 }
                 item.failures = item.failures.saturating_add(1);
                 item.floor = after(self.limits.per_key.delay(item.failures));
-                // The limit of all keys together delays the retry alone: it is no floor for triggers, or a fleet that failed
-                // once would keep each of its keys from being healed.
+                // No floor for triggers: a fleet that failed once would keep each of its keys from being healed.
                 let retry = nanos(self.limits.overall.reserve(Duration::from_nanos(now)));
                 Some(item.floor.max(asked.map_or(retry, |asked| retry.min(asked))))
             }

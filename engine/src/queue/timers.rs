@@ -79,6 +79,23 @@ impl Timers {
         Some(entry.slot)
     }
 
+    /// Those that are due first, at most `most` of them. It costs as much as they are, and the cancelled ones between them.
+    pub(super) fn first<K, S>(&self, items: &Items<K, S>, most: usize) -> Vec<Slot> {
+        let heap = self.heap.as_slice();
+        // In a heap each entry comes after its parent, so that the next one is a child of those that have been.
+        let mut next: BinaryHeap<_> = heap.first().map(|entry| (*entry, 0_usize)).into_iter().collect();
+        let mut found = Vec::new();
+        while found.len() < most
+            && let Some((Reverse(entry), place)) = next.pop()
+        {
+            if entry.is_live(&items[entry.slot]) {
+                found.push(entry.slot);
+            }
+            next.extend((2 * place + 1..=2 * place + 2).filter_map(|child| Some((*heap.get(child)?, child))));
+        }
+        found
+    }
+
     /// Keeps the promise that the first entry is not cancelled.
     fn skip<K, S>(&mut self, items: &Items<K, S>) {
         while let Some(Reverse(entry)) = self.heap.peek().copied()

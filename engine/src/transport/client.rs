@@ -11,6 +11,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::connections::Connections;
 use super::connector::{Connector, Route};
 use super::deadline::is_watch;
 use super::tls::{Settings, setting};
@@ -71,8 +72,8 @@ struct Watches {
 }
 
 impl Client {
-    pub(super) fn new(config: &Config, limits: Limits) -> Result<Self, Error> {
-        let shared = Shared { route: Route::new(config, limits)?, limits, pools: Mutex::default() };
+    pub(super) fn new(config: &Config, limits: Limits, connections: Connections) -> Result<Self, Error> {
+        let shared = Shared { route: Route::new(config, limits, connections)?, limits, pools: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

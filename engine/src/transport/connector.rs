@@ -16,6 +16,7 @@ use rustls::pki_types::ServerName;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
+use super::connections::{Connections, Counted};
 use super::error::Cause;
 use super::tls::{self, setting};
 use super::{Error, Limits};
@@ -26,6 +27,7 @@ pub(super) struct Route {
     limits: Limits,
     server_name: Option<ServerName<'static>>,
     proxy: Option<Hop>,
+    connections: Connections,
 }
 
 /// A proxy as its connectors want it.
@@ -46,9 +48,9 @@ pub(super) struct Connector {
 }
 
 impl Route {
-    pub(super) fn new(config: &Config, limits: Limits) -> Result<Self, Error> {
+    pub(super) fn new(config: &Config, limits: Limits, connections: Connections) -> Result<Self, Error> {
         let proxy = config.proxy.as_ref().map(Hop::new).transpose()?;
-        Ok(Self { limits, server_name: tls::server_name(&config.tls)?, proxy })
+        Ok(Self { limits, server_name: tls::server_name(&config.tls)?, proxy, connections })
     }
 
     /// Connections that are secured with these settings.
@@ -83,7 +85,10 @@ impl Route {
             None => builder,
         };
         let connector: HttpsConnector<C> = builder.enable_all_versions().wrap_connector(below);
-        BoxCloneSyncService::new(connector.map_response(|stream| Line(Box::new(stream))))
+        let connections = self.connections.clone();
+        BoxCloneSyncService::new(
+            connector.map_response(move |stream| Line { stream: Box::new(stream), _counted: connections.one_more() }),
+        )
     }
 
     fn tcp(&self) -> HttpConnector {
@@ -154,35 +159,38 @@ pub(super) trait Stream: Read + Write + Connection + Send + Unpin + 'static {}
 impl<S: Read + Write + Connection + Send + Unpin + 'static> Stream for S {}
 
 /// A connection, whatever it goes through.
-pub(super) struct Line(Box<dyn Stream>);
+pub(super) struct Line {
+    stream: Box<dyn Stream>,
+    _counted: Counted,
+}
 
 impl Connection for Line {
     fn connected(&self) -> Connected {
-        self.0.connected()
+        self.stream.connected()
     }
 }
 
 impl Read for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_read(cx, into)
+        Pin::new(&mut *self.stream).poll_read(cx, into)
     }
 }
 
 impl Write for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write(cx, from)
+        Pin::new(&mut *self.stream).poll_write(cx, from)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_flush(cx)
+        Pin::new(&mut *self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_shutdown(cx)
+        Pin::new(&mut *self.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -190,6 +198,6 @@ impl Write for Line {
         cx: &mut Context<'_>,
         from: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write_vectored(cx, from)
+        Pin::new(&mut *self.stream).poll_write_vectored(cx, from)
     }
 }

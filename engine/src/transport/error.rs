@@ -60,6 +60,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// One word for traces: which of these it is.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Setting { .. } => "setting",
+            Self::Credential(_) => "credential",
+            Self::Connect(_) => "connect",
+            Self::Unprocessed(_) => "unprocessed",
+            Self::Lost(_) => "lost",
+            Self::Late(_) => "late",
+            Self::Cut(_) => "cut",
+            Self::Slow(_) => "slow",
+            Self::Fenced { .. } => "fenced",
+        }
+    }
+
     /// Returns true if there was no connection, so that nothing was sent.
     pub fn is_connect(&self) -> bool {
         matches!(self, Self::Connect(_))

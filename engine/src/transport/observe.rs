@@ -1,4 +1,4 @@
-//! Counts attempts: method, and status or error, and latency, to whoever keeps the metrics.
+//! Tells whoever keeps the metrics of each attempt: method, status or error, latency, and what the server filed it under.
 //!
 //! It stands inside the retries, so that a 429 that a retry hides from the caller is still counted; client-go's
 //! `rest_client_requests_total` counts the same way.
@@ -13,8 +13,35 @@ use tokio::time::Instant;
 
 use super::{Error, Inner, Request, Response};
 
-/// Is called after each attempt: with its method, its result, and the time until then.
-pub type Observer = Arc<dyn Fn(&Method, Result<StatusCode, &Error>, Duration) + Send + Sync>;
+/// One attempt at a request. What is sent again is attempted again.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Attempt<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The status of the answer, or why there is none.
+    pub result: Result<StatusCode, &'a Error>,
+    /// The time until the answer's head, or until there was none.
+    pub took: Duration,
+    /// Uid of the `FlowSchema` that the server filed the request under (API priority and fairness, KEP-1040); absent where it
+    /// did not say.
+    pub flow_schema: Option<&'a str>,
+    /// Uid of the `PriorityLevelConfiguration`, likewise.
+    pub priority_level: Option<&'a str>,
+}
+
+/// Is called after each attempt, on the task that waits for the answer: it must not block.
+pub type Observer = Arc<dyn Fn(&Attempt<'_>) + Send + Sync>;
+
+/// The headers in which priority and fairness names, by uid, what it files a request under.
+const FLOW_SCHEMA: &str = "x-kubernetes-pf-flowschema-uid";
+const PRIORITY_LEVEL: &str = "x-kubernetes-pf-prioritylevel-uid";
+
+/// The uids of flow schema and priority level, where an answer names them.
+pub(super) fn filed_under(response: &Response) -> (Option<&str>, Option<&str>) {
+    let uid = |name| response.headers().get(name).and_then(|uid| uid.to_str().ok());
+    (uid(FLOW_SCHEMA), uid(PRIORITY_LEVEL))
+}
 
 /// The layer.
 #[derive(Clone)]
@@ -45,7 +72,9 @@ impl<S: Inner> tower::Service<Request> for Observe<S> {
         let response = self.inner.call(request);
         Box::pin(async move {
             let result = response.await;
-            observer(&method, result.as_ref().map(Response::status), started.elapsed());
+            let (flow_schema, priority_level) = result.as_ref().map_or((None, None), filed_under);
+            let (took, result_seen) = (started.elapsed(), result.as_ref().map(Response::status));
+            observer(&Attempt { method: &method, result: result_seen, took, flow_schema, priority_level });
             result
         })
     }

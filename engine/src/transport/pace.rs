@@ -12,11 +12,8 @@ use tower::ServiceExt as _;
 
 use self::core::Pace;
 use super::deadline::is_watch;
+use super::observe::filed_under;
 use super::{Error, Inner, Request, Response, Service};
-
-/// The headers in which priority and fairness names, by uid, what it files a request under.
-const FLOW_SCHEMA: &str = "x-kubernetes-pf-flowschema-uid";
-const PRIORITY_LEVEL: &str = "x-kubernetes-pf-prioritylevel-uid";
 
 /// Says that a request waits behind no other: a lease that is renewed too late is lost. An extension of a request
 /// ([`http::Extensions`]).
@@ -71,10 +68,10 @@ impl<S: Inner> tower::Service<Request> for Paced<S> {
                 && response.status() == StatusCode::TOO_MANY_REQUESTS
                 && pace.lock().unwrap_or_else(PoisonError::into_inner).refused(started.elapsed())
             {
-                let uid = |name| response.headers().get(name).and_then(|uid| uid.to_str().ok());
+                let (flow_schema, priority_level) = filed_under(response);
                 tracing::warn!(
-                    flow_schema = uid(FLOW_SCHEMA),
-                    priority_level = uid(PRIORITY_LEVEL),
+                    flow_schema,
+                    priority_level,
                     "the API server refuses requests as too many: they are sent more slowly"
                 );
             }

@@ -77,7 +77,7 @@ async fn a_path_is_completed_with_the_servers_address_and_base() {
     .await;
     for base in ["/k8s/clusters/c-1", "/k8s/clusters/c-1/"] {
         let config = config(&format!("http://{address}{base}"));
-        let options = Options { user_agent: Some("me/1".to_owned()), observer: None };
+        let options = Options::default().user_agent("me/1");
         let mut service = connect_with(&config, options).unwrap();
         let response = get(&mut service, "/api/v1/pods?limit=1").await.unwrap();
         let expected = format!("{address} /k8s/clusters/c-1/api/v1/pods?limit=1 me/1");
@@ -177,21 +177,54 @@ async fn a_retry_is_hidden_from_the_caller_and_shown_to_the_observer() {
         if std::mem::take(&mut *first.lock().unwrap()) {
             *answer.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
             answer.headers_mut().insert("retry-after", "0".parse().unwrap());
+            answer.headers_mut().insert("x-kubernetes-pf-flowschema-uid", "schema".parse().unwrap());
+            answer.headers_mut().insert("x-kubernetes-pf-prioritylevel-uid", "level".parse().unwrap());
         }
         answer
     })
     .await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = seen.clone();
-    let observer: Observer = Arc::new(move |method, result, _| {
+    let observer: Observer = Arc::new(move |attempt| {
+        let Attempt { method, result, flow_schema, priority_level, .. } = attempt;
         let status = result.map_or(0, |status| status.as_u16());
-        notes.lock().unwrap().push(format!("{method} {status}"));
+        notes.lock().unwrap().push(format!("{method} {status} {flow_schema:?} {priority_level:?}"));
     });
-    let options = Options { user_agent: None, observer: Some(observer) };
+    let options = Options::default().observer(observer);
     let mut service = connect_with(&config(&format!("http://{address}")), options).unwrap();
     let response = service.call(request("POST", "/api/v1/pods")).await.unwrap();
     assert_eq!(response.status(), 200);
-    assert_eq!(*seen.lock().unwrap(), ["POST 429", "POST 200"]);
+    assert_eq!(*seen.lock().unwrap(), [r#"POST 429 Some("schema") Some("level")"#, "POST 200 None None"]);
+}
+
+#[tokio::test]
+async fn connections_are_counted_while_they_are_open() {
+    let address = scripted(|number, mut socket| async move {
+        read_request(&mut socket).await;
+        write(&mut socket, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        // The first stays until its client leaves; the second is ended here.
+        if number == 0 {
+            let _ = tokio::io::AsyncReadExt::read(&mut socket, &mut [0]).await;
+        }
+    })
+    .await;
+    let connections = Connections::default();
+    let options = Options::default().connections(&connections);
+    let mut service = connect_with(&config(&format!("http://{address}")), options).unwrap();
+    assert_eq!(connections.open(), 0);
+    get(&mut service, "/version").await.unwrap();
+    assert_eq!(connections.open(), 1, "kept for later");
+    let expected = async |count| {
+        while connections.open() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // The other pool's turn.
+    get(&mut service, "/version").await.unwrap();
+    let in_time = Duration::from_secs(20);
+    tokio::time::timeout(in_time, expected(1)).await.expect("the one that was ended is counted no more");
+    drop(service);
+    tokio::time::timeout(in_time, expected(0)).await.expect("nothing is left");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Tells the log of each request, and the server to which trace it belongs: once, however often it was tried. The query stays
-//! out of the log, since it may hold secrets.
+//! out of both, since it may hold secrets. Fields are named by OpenTelemetry's conventions, since the span may be exported.
 
 use std::task::{Context, Poll};
 
@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::{Error, Inner, Request, Response};
 use crate::trace::{Context as Traced, HEADER};
@@ -34,16 +35,23 @@ impl<S: Inner> tower::Service<Request> for Trace<S> {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let context = Traced::current().map(Traced::child);
-        if let Some(Ok(context)) = context.map(|context| HeaderValue::try_from(context.to_string())) {
-            request.headers_mut().insert(HEADER, context);
-        }
         let span = tracing::debug_span!(
             "request",
-            method = %request.method(),
-            path = request.uri().path(),
+            otel.name = %request.method(),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = %request.method(),
+            url.path = request.uri().path(),
+            http.response.status_code = Empty,
+            "error.type" = Empty,
             trace_id = context.map(|context| display(context.trace_id())),
             span_id = context.map(|context| display(context.span_id())),
         );
+        let context = context.map(|context| context.of_span(&span));
+        if let Some(Ok(context)) = context.map(|context| HeaderValue::try_from(context.to_string())) {
+            request.headers_mut().insert(HEADER, context);
+        }
+        let told_of = span.clone();
         let started = Instant::now();
         let response = span.in_scope(|| self.inner.call(request));
         let told = async move {
@@ -51,11 +59,18 @@ impl<S: Inner> tower::Service<Request> for Trace<S> {
             let latency = started.elapsed();
             match &result {
                 Ok(response) => {
-                    tracing::debug!(status = response.status().as_u16(), ?latency, "answered");
+                    let status = response.status();
+                    tracing::debug!(status = status.as_u16(), ?latency, "answered");
+                    told_of.record("http.response.status_code", status.as_u16());
+                    if status.is_client_error() || status.is_server_error() {
+                        told_of.record("otel.status_code", "error");
+                    }
                 }
                 Err(error) => {
-                    let error: &(dyn std::error::Error + 'static) = error;
-                    tracing::debug!(error, ?latency, "failed");
+                    let shown: &(dyn std::error::Error + 'static) = error;
+                    tracing::debug!(error = shown, ?latency, "failed");
+                    told_of.record("error.type", error.kind());
+                    told_of.record("otel.status_code", "error");
                 }
             }
             result

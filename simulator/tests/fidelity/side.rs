@@ -47,7 +47,7 @@ impl Pair {
         let config = Config::from_kubeconfig(kubeconfig, None).expect("the cluster's kubeconfig");
         let real = {
             let _entered = runtime.enter();
-            let options = Options { user_agent: Some("fidelity/1".into()), ..Options::default() };
+            let options = Options::default().user_agent("fidelity/1");
             transport::connect_with(&config, options).expect("a usable configuration")
         };
         let simulator = Simulator::new(1, Arc::new(Timestamp::now)).service();

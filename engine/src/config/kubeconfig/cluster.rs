@@ -28,9 +28,12 @@ impl Entry<Cluster> {
         Ok(uri)
     }
 
-    pub(super) fn proxy(&self) -> Result<Option<Proxy>, Error> {
-        let url = self.value.proxy_url.as_ref();
-        url.map(|url| Proxy::parse(url).map_err(|problem| invalid(&self.title, problem))).transpose()
+    /// The proxy of this cluster, else that of the environment.
+    pub(super) fn proxy(&self, environment: &Environment, server: &http::Uri) -> Result<Option<Proxy>, Error> {
+        match &self.value.proxy_url {
+            Some(url) => Proxy::parse("its proxy-url", url).map(Some).map_err(|problem| invalid(&self.title, problem)),
+            None => Proxy::of_environment(environment, server),
+        }
     }
 
     pub(super) fn tls(&self, environment: &Environment) -> Result<Tls, Error> {

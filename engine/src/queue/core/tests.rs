@@ -142,7 +142,7 @@ fn a_postponed_key_is_not_counted_as_failed_and_comes_no_sooner() {
     let mut core = core();
     work(&mut core, 0, "a", Verdict::Postponed(SECOND * 5));
     core.add(at(1), "a", Reason::Updated);
-    assert_eq!((core.wake_at(), core.counts().retries), (Some(at(5)), 0));
+    assert_eq!((core.wake_at(), core.counts().retries), (Some(at(5)), 1), "put back for later");
     core.release(at(5));
     let handout = take(&mut core, 5);
     core.done(at(5), handout, Verdict::Failed);

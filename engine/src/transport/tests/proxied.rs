@@ -79,6 +79,48 @@ async fn a_server_is_reached_through_a_proxy_that_has_tls_itself() {
     assert!(told.lock().unwrap()[0].starts_with(&format!("CONNECT {address} HTTP/1.1")));
 }
 
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_taken_where_the_kubeconfig_names_none_and_the_server_is_not_exempt() {
+    // What is on loopback is exempt, so this server has a name that only the proxies know.
+    let authority = Authority::new("us");
+    let server = secure(server(&authority.certify("api.cluster.test"), &["h2"])).await;
+    let told = Told::default();
+    let hop = async |whose: &'static str| {
+        let told = told.clone();
+        scripted(move |_, mut client| {
+            let told = told.clone();
+            async move {
+                let first = read_request(&mut client).await;
+                told.lock().unwrap().push(format!("{whose}: {first}"));
+                let mut server = TcpStream::connect(server).await.unwrap();
+                write(&mut client, "HTTP/1.1 200 Connection established\r\n\r\n").await;
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            }
+        })
+        .await
+    };
+    let (of_variable, of_file) = (hop("variable").await, hop("file").await);
+    let config = |cluster: &str, exempt: &'static str| {
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: c}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: 'https://api.cluster.test:6443'{cluster}}}}}]\n"
+        );
+        let variable = move |name: &str| match name {
+            "HTTPS_PROXY" => Some(format!("http://{of_variable}").into()),
+            "NO_PROXY" => Some(exempt.into()),
+            _ => None,
+        };
+        let mut config = crate::config::from_text_in(text.as_bytes(), variable).unwrap();
+        config.tls.authority = Some(Source::Inline(authority.pem().into_bytes().into()));
+        config
+    };
+    assert_eq!(ask(&config("", "10.0.0.0/8")).await.unwrap(), "HTTP/2.0");
+    assert_eq!(ask(&config(&format!(", proxy-url: 'http://{of_file}'"), "*")).await.unwrap(), "HTTP/2.0");
+    let expected = ["variable", "file"].map(|whose| format!("{whose}: CONNECT api.cluster.test:6443 HTTP/1.1"));
+    assert_eq!(*told.lock().unwrap(), expected);
+    assert!(config("", ".cluster.test").proxy.is_none());
+}
+
 /// Speaks SOCKS 5 (RFC 1928), with a login where it is offered one (RFC 1929), and notes what it was told.
 async fn socks(mut client: TcpStream, told: Told) {
     let mut greeting = [0; 2];
