@@ -10,32 +10,58 @@ use crate::schema::{Schema, Shape};
 
 /// Scalars that are pointers in Go, so that their zero value is not the same as their absence. The API's `OpenAPI` does not
 /// tell.
-const POINTERS: [&str; 25] = [
+const POINTERS: [&str; 51] = [
     "activeDeadlineSeconds",
     "allocateLoadBalancerNodePorts",
     "allowPrivilegeEscalation",
     "appProtocol",
     "automountServiceAccountToken",
+    "averageUtilization",
+    "backoffLimit",
+    "backoffLimitPerIndex",
+    "blockOwnerDeletion",
     "collisionCount",
+    "completions",
+    "controller",
     "deletionGracePeriodSeconds",
     "enableServiceLinks",
     "externalTrafficPolicy",
     "fsGroup",
     "immutable",
+    "ingressClassName",
     "internalTrafficPolicy",
     "ipFamilyPolicy",
+    "leaseDurationSeconds",
+    "leaseTransitions",
     "loadBalancerClass",
+    "manualSelector",
+    "maxFailedIndexes",
     "maxSurge",
     "maxUnavailable",
+    "minAvailable",
+    "minReplicas",
     "optional",
+    "parallelism",
+    "podReplacementPolicy",
+    "priority",
     "privileged",
     "progressDeadlineSeconds",
     "readOnlyRootFilesystem",
+    "ready",
     "replicas",
     "revisionHistoryLimit",
+    "runAsGroup",
     "runAsNonRoot",
     "runAsUser",
+    "serving",
+    "stabilizationWindowSeconds",
+    "started",
+    "suspend",
+    "terminating",
+    "terminatingReplicas",
     "terminationGracePeriodSeconds",
+    "ttlSecondsAfterFinished",
+    "unhealthyPodEvictionPolicy",
 ];
 
 /// A built-in as its type keeps it. Names of fields that the type does not have are added to `unknown`.
@@ -91,7 +117,9 @@ fn is_empty(field: &Schema, name: &str, is_status: bool, value: &Value) -> bool 
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty() && matches!(&field.shape, Shape::Map { fields, .. } if fields.is_empty()),
         Value::String(text) => text.is_empty() && !POINTERS.contains(&name),
-        Value::Number(number) => number.as_i64() == Some(0) && (is_status || !POINTERS.contains(&name)),
+        Value::Number(number) => {
+            number.as_i64() == Some(0) && (is_status && name == "replicas" || !POINTERS.contains(&name))
+        }
         Value::Bool(truth) => !truth && !POINTERS.contains(&name),
     }
 }

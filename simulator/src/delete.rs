@@ -1,5 +1,6 @@
 //! Delete: preconditions, finalizers and propagation → gone, or on its way out.
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
@@ -26,21 +27,27 @@ pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let mut new = Value::clone(&old);
     propagate(call, &options, &mut new);
     let is_namespace = call.resource.nature == Nature::Namespace;
-    if object::finalizers(&new).is_empty() && !is_namespace {
+    let grace = grace(call, &options, &old);
+    if object::finalizers(&new).is_empty() && !is_namespace && grace == 0 {
         if call.resource.nature == Nature::Definition && !is_dry_run {
             state.catalog.forget(&old);
         }
         // What goes is told as it was.
         let last = Value::clone(&old);
         let gone = if is_dry_run { last } else { Value::clone(&state.history.remove(&place, last)) };
-        return Ok(if call.resource.nature == Nature::Service { gone } else { success(call, &gone) });
+        return Ok(if matches!(call.resource.nature, Nature::Service | Nature::Pod) {
+            gone
+        } else {
+            success(call, &gone)
+        });
     }
     if !object::is_terminating(&old) {
-        object::set(&mut new, "deletionTimestamp", Some(managed::time(call.now)));
+        let end = call.now.saturating_add(SignedDuration::from_secs(grace)).unwrap_or(call.now);
+        object::set(&mut new, "deletionTimestamp", Some(managed::time(end)));
         if is_namespace {
             object::child(&mut new, "status").insert("phase".into(), "Terminating".into());
         } else {
-            object::set(&mut new, "deletionGracePeriodSeconds", Some(0.into()));
+            object::set(&mut new, "deletionGracePeriodSeconds", Some(grace.into()));
         }
         let generation = object::metadata(&new).get("generation").and_then(Value::as_i64);
         object::set(&mut new, "generation", generation.map(|generation| (generation + 1).into()));
@@ -49,6 +56,43 @@ pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
         return Ok(new);
     }
     Ok(Value::clone(&state.history.put(place, new)))
+}
+
+/// Replaces what still has to be done before a namespace may go (`/finalize`). With the last of it, it goes.
+///
+/// # Errors
+///
+/// If it isn't there.
+pub fn finalize(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let wished: Value =
+        serde_json::from_slice(&call.request.body).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let old = state.object(call)?;
+    let mut new = Value::clone(&old);
+    let left = wished["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+    object::copy_field(object::map(&mut new).entry("spec").or_insert(Value::Null), &wished["spec"], "finalizers");
+    if new["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
+        object::child(&mut new, "spec").remove("finalizers");
+    }
+    let place = call.place(&call.target.name);
+    if object::is_terminating(&old) && !left && object::finalizers(&old).is_empty() {
+        state.history.remove(&place, Value::clone(&old));
+        return Ok(new);
+    }
+    Ok(Value::clone(&state.history.put(place, new)))
+}
+
+/// How long its containers have to end, in seconds: only those of a pod that runs are given any time.
+fn grace(call: &Call<'_>, options: &Value, old: &Value) -> i64 {
+    let is_over = matches!(old["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    if call.resource.nature != Nature::Pod || old["spec"]["nodeName"].is_null() || is_over {
+        return 0;
+    }
+    let wished = call.request.parameter("gracePeriodSeconds").parse().ok();
+    let wished = wished.or_else(|| options["gracePeriodSeconds"].as_i64());
+    let own = || object::number(old, "/spec/terminationGracePeriodSeconds");
+    // Less than none is as short as it can be without giving up on an orderly end.
+    let grace = wished.unwrap_or_else(own);
+    if grace < 0 { 1 } else { grace }
 }
 
 fn precondition(call: &Call<'_>, options: &Value, old: &Value) -> Result<(), Failure> {
@@ -74,6 +118,8 @@ fn propagate(call: &Call<'_>, options: &Value, object: &mut Value) {
         "" => options["propagationPolicy"].as_str().unwrap_or_default(),
         policy => policy,
     };
+    // As it was before there was a choice.
+    let wished = if wished.is_empty() && call.resource.nature == Nature::Job { "Orphan" } else { wished };
     let marks = [("Orphan", "orphan"), ("Foreground", "foregroundDeletion")];
     if wished.is_empty() || call.resource.nature == Nature::Namespace {
         return;

@@ -5,7 +5,7 @@
 //! 1. Each change has a version of its own, and a later one a higher.
 //! 2. `objects` is what all changes together lead to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -45,6 +45,9 @@ pub struct History {
     /// The version up to which changes are forgotten.
     compacted: u64,
     objects: BTreeMap<Place, Arc<Value>>,
+    /// The places of what names a uid among its owners, and under the name of its resource of what has none. Holds what
+    /// `objects` holds.
+    dependents: BTreeMap<String, BTreeSet<Place>>,
     changes: VecDeque<Change>,
 }
 
@@ -53,7 +56,13 @@ const FIRST: u64 = 1;
 
 impl Default for History {
     fn default() -> Self {
-        Self { version: FIRST, compacted: 0, objects: BTreeMap::new(), changes: VecDeque::new() }
+        Self {
+            version: FIRST,
+            compacted: 0,
+            objects: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            changes: VecDeque::new(),
+        }
     }
 }
 
@@ -93,7 +102,11 @@ impl History {
     pub fn list(&self, resource: &str, namespace: &str, version: u64) -> Vec<Arc<Value>> {
         let is_wanted =
             |place: &Place| place.resource == resource && (namespace.is_empty() || place.namespace == namespace);
-        let present = self.objects.iter().filter(|(place, _)| is_wanted(place));
+        let start = Place { resource: resource.to_owned(), namespace: namespace.to_owned(), name: String::new() };
+        let present = self.objects.range(start..).take_while(|(place, _)| is_wanted(place));
+        if version >= self.version {
+            return present.map(|(_, object)| object.clone()).collect();
+        }
         let mut objects: BTreeMap<&Place, &Arc<Value>> = present.collect();
         for change in self.changes.iter().rev().take_while(|change| change.version > version) {
             if is_wanted(&change.place) {
@@ -104,6 +117,29 @@ impl History {
             }
         }
         objects.into_values().cloned().collect()
+    }
+
+    /// The present objects of a resource, of one namespace or of all.
+    pub fn present(&self, resource: &str, namespace: &str) -> Vec<Arc<Value>> {
+        self.list(resource, namespace, self.version)
+    }
+
+    /// Everything that is there.
+    pub fn all(&self) -> impl Iterator<Item = (&Place, &Arc<Value>)> {
+        self.objects.iter()
+    }
+
+    /// What names `uid` among its owners.
+    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = (&Place, &Arc<Value>)> {
+        let places = self.dependents.get(uid).into_iter().flatten();
+        places.filter_map(|place| self.objects.get(place).map(|object| (place, object)))
+    }
+
+    /// What of a resource and a namespace has no owner at all.
+    pub fn unowned(&self, resource: &str, namespace: &str) -> impl Iterator<Item = &Arc<Value>> {
+        let is_there = move |place: &&Place| place.namespace == namespace;
+        let places = self.dependents.get(resource).into_iter().flatten().filter(is_there);
+        places.filter_map(|place| self.objects.get(place))
     }
 
     /// The changes after `version`, in order.
@@ -127,6 +163,25 @@ impl History {
 
     fn record(&mut self, place: Place, old: Option<Arc<Value>>, new: Arc<Value>, is_deletion: bool) {
         self.version += 1;
+        for key in old.iter().flat_map(|old| owners(&place, old)) {
+            if let Some(places) = self.dependents.get_mut(&key) {
+                places.remove(&place);
+                if places.is_empty() {
+                    self.dependents.remove(&key);
+                }
+            }
+        }
+        for key in owners(&place, &new).into_iter().filter(|_| !is_deletion) {
+            self.dependents.entry(key).or_default().insert(place.clone());
+        }
         self.changes.push_back(Change { version: self.version, place, old, new, is_deletion });
+    }
+}
+
+/// The uids of an object's owners; its resource, if it has none.
+fn owners(place: &Place, object: &Value) -> Vec<String> {
+    match object::owners(object) {
+        [] => vec![place.resource.clone()],
+        owners => owners.iter().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned).collect(),
     }
 }

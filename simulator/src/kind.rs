@@ -2,8 +2,11 @@
 
 mod custom;
 mod deployment;
+mod job;
 mod names;
 mod namespace;
+mod pod;
+mod replica_set;
 mod service;
 
 use serde_json::{Value, json};
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 pub use self::names::problem as name_problem;
 pub use self::namespace::NAME_LABEL;
 
+use crate::decode;
 use crate::failure::{Cause, Failure};
 use crate::fields::Fields;
 use crate::identity::Identities;
@@ -21,9 +25,12 @@ use crate::resource::{Nature, Resource};
 pub fn default(resource: &Resource, object: &mut Value) {
     match resource.nature {
         Nature::Deployment => deployment::default(object),
+        Nature::ReplicaSet => replica_set::default(object),
+        Nature::Pod => pod::default(object),
+        Nature::Job => job::default(object),
         Nature::Service => service::default(object),
         Nature::Namespace => namespace::default(object),
-        Nature::ConfigMap | Nature::Custom | Nature::Definition => {}
+        Nature::ConfigMap | Nature::EndpointSlice | Nature::Plain | Nature::Custom | Nature::Definition => {}
     }
 }
 
@@ -53,14 +60,20 @@ pub fn prepare(
         object::map(object).remove("status");
     }
     match resource.nature {
-        Nature::Deployment => drop(object::child(object, "status")),
+        Nature::Pod => pod::prepare(object),
         Nature::Service if subresource.is_empty() => service::prepare(object, None, identities)?,
         Nature::Service => object::copy_field(object, &json!({"status": {"loadBalancer": {}}}), "status"),
         Nature::Namespace => namespace::prepare(object),
+        _ if resource.has_status && resource.is_builtin() => {
+            let empty = |status| decode::builtin(status, &json!({}), &mut Vec::new());
+            object["status"] = resource.schema.field("status").map_or_else(|| json!({}), |status| empty(status));
+        }
         _ => {}
     }
-    let counts = matches!(resource.nature, Nature::Deployment | Nature::Custom | Nature::Definition);
-    object::set(object, "generation", counts.then(|| 1.into()));
+    if resource.nature == Nature::Job {
+        job::prepare(object);
+    }
+    object::set(object, "generation", resource.has_generation.then(|| 1.into()));
     Ok(())
 }
 
@@ -122,7 +135,7 @@ fn is_new_wish(resource: &Resource, object: &Value, old: &Value) -> bool {
             let annotations = |object: &Value| object::metadata(object).get("annotations").cloned();
             object.get("spec") != old.get("spec") || annotations(object) != annotations(old)
         }
-        Nature::Custom | Nature::Definition => {
+        Nature::Custom | Nature::Definition | Nature::EndpointSlice => {
             let wish = |object: &Value| {
                 let mut wish = object.clone();
                 for name in ["metadata", "status"].iter().take(1 + usize::from(resource.has_status)) {
@@ -132,7 +145,7 @@ fn is_new_wish(resource: &Resource, object: &Value, old: &Value) -> bool {
             };
             wish(object) != wish(old)
         }
-        _ => false,
+        _ => object.get("spec") != old.get("spec"),
     }
 }
 
@@ -140,8 +153,13 @@ fn is_new_wish(resource: &Resource, object: &Value, old: &Value) -> bool {
 pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     match resource.nature {
         Nature::Deployment => deployment::validate(object, old),
+        Nature::ReplicaSet => replica_set::validate(object),
+        Nature::Pod => pod::containers(&object["spec"], "spec.containers"),
+        Nature::Job => job::validate(object),
         Nature::Service => service::validate(object, old),
         Nature::Custom => custom::validate(&resource.schema, object, old),
-        Nature::ConfigMap | Nature::Namespace | Nature::Definition => Vec::new(),
+        Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain | Nature::Definition => {
+            Vec::new()
+        }
     }
 }

@@ -28,20 +28,25 @@ pub mod managed; // pure: who owns which field
 pub mod patch; // pure: object and patch -> object
 pub mod selector; // pure: text -> which objects
 pub mod request; // pure: method, path, query -> what is asked
+pub mod history; // pure: objects and changes
 pub mod resource; // pure: which resources there are
 pub mod decode; // pure: what was sent -> what is kept
 pub mod kind; // pure: what each kind does of its own
-pub mod history; // pure: objects and changes
 pub mod state; // pure: all of it, and one call
 pub mod admit; // pure: body -> object, and whether it may be there
 pub mod write; // pure: create, update, patch, apply
 pub mod read; // pure: get, list
 pub mod delete; // pure: delete
+pub mod bind; // pure: the subresource binding
 pub mod scale; // pure: the subresource scale
 pub mod watch; // pure: history -> events
 pub mod server; // pure: (state, now, request) -> answer
+pub mod controllers; // pure: (state, now) -> writes, by what acts behind the API
+pub mod world; // pure: server and controllers in virtual time
 pub mod service; // the lock, the clock and the timers around it
 
+pub use controllers::Controllers;
 pub use request::Request;
 pub use server::{Answer, Server};
 pub use service::{Clock, Simulator};
+pub use world::World;

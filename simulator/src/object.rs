@@ -1,5 +1,6 @@
 //! What is asked of any object, whatever its kind: name, uid, version, labels, owners, deletion.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// An empty map, for what is absent.
@@ -49,6 +50,26 @@ pub fn set(object: &mut Value, field: &str, value: Option<Value>) {
 pub fn finalizers(object: &Value) -> Vec<&str> {
     let list = metadata(object).get("finalizers").and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// The references to its owners.
+pub fn owners(object: &Value) -> &[Value] {
+    metadata(object).get("ownerReferences").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The reference to the owner that controls it.
+pub fn controller(object: &Value) -> Option<&Value> {
+    owners(object).iter().find(|owner| owner["controller"] == true)
+}
+
+/// A whole number somewhere in it (RFC 6901); zero if it is absent.
+pub fn number(object: &Value, pointer: &str) -> i64 {
+    object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// A time somewhere in it (RFC 6901).
+pub fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
+    object.pointer(pointer)?.as_str()?.parse().ok()
 }
 
 /// Whether its deletion has been asked for.

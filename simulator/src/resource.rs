@@ -1,10 +1,13 @@
 //! Which resources there are: the built-ins, and what definitions add to them.
 
+mod builtin;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::history::Place;
 use crate::object;
 use crate::schema::{self, Schema};
 
@@ -19,6 +22,16 @@ pub enum Nature {
     Namespace,
     /// `apps/v1 Deployment`
     Deployment,
+    /// `apps/v1 ReplicaSet`
+    ReplicaSet,
+    /// `v1 Pod`
+    Pod,
+    /// `batch/v1 Job`
+    Job,
+    /// `discovery.k8s.io/v1 EndpointSlice`
+    EndpointSlice,
+    /// A built-in without rules of its own here.
+    Plain,
     /// `apiextensions.k8s.io/v1 CustomResourceDefinition`
     Definition,
     /// Defined by one of those.
@@ -55,6 +68,8 @@ pub struct Resource {
     pub nature: Nature,
     /// Whether `/status` is written apart from the rest.
     pub has_status: bool,
+    /// Whether its objects count the generations of their wish.
+    pub has_generation: bool,
     /// Whether there is `/scale`.
     pub scale: Option<Scale>,
 }
@@ -63,6 +78,11 @@ impl Resource {
     /// `apiVersion` of its objects.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// The collection, as places name it.
+    pub fn collection(&self) -> String {
+        format!("{}.{}", self.plural, self.group)
     }
 
     /// The object that a new one is compared with: a built-in's is never quite empty.
@@ -88,36 +108,9 @@ pub struct Catalog {
 impl Catalog {
     /// The built-ins.
     pub fn builtin() -> Self {
-        let paths = |path: &str| path.split('.').map(str::to_owned).collect();
-        let scale = Scale { spec: paths("spec.replicas"), status: paths("status.replicas"), selector: None };
-        let table = [
-            ("", "ConfigMap", "configmaps", true, Nature::ConfigMap, false, None),
-            ("", "Service", "services", true, Nature::Service, true, None),
-            ("", "Namespace", "namespaces", false, Nature::Namespace, true, None),
-            ("apps", "Deployment", "deployments", true, Nature::Deployment, true, Some(scale)),
-            (
-                "apiextensions.k8s.io",
-                "CustomResourceDefinition",
-                "customresourcedefinitions",
-                false,
-                Nature::Definition,
-                true,
-                None,
-            ),
-        ];
         let mut catalog = Self { resources: BTreeMap::new() };
-        for (group, kind, plural, is_namespaced, nature, has_status, scale) in table {
-            catalog.insert(Resource {
-                group: group.into(),
-                version: "v1".into(),
-                kind: kind.into(),
-                plural: plural.into(),
-                is_namespaced,
-                schema: if nature == Nature::Definition { schema::custom(&json!({})) } else { schema::builtin(kind) },
-                nature,
-                has_status,
-                scale,
-            });
+        for resource in builtin::all() {
+            catalog.insert(resource);
         }
         catalog
     }
@@ -141,6 +134,7 @@ impl Catalog {
                 schema: schema::custom(&version["schema"]["openAPIV3Schema"]),
                 nature: Nature::Custom,
                 has_status: version["subresources"]["status"].is_object(),
+                has_generation: true,
                 scale: scale.map(|(spec, status)| Scale { spec, status, selector: path("labelSelectorPath") }),
             });
         }
@@ -155,6 +149,23 @@ impl Catalog {
     /// A resource.
     pub fn get(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
         self.resources.get(&(group.into(), version.into(), plural.into())).cloned()
+    }
+
+    /// The path of an object, or of its collection if the place has no name; `None` if there is no such resource.
+    pub fn path(&self, place: &Place) -> Option<String> {
+        let (plural, group) = place.resource.split_once('.')?;
+        let found = self.resources.values().find(|one| one.group == group && one.plural == plural)?;
+        let root = if group.is_empty() { "/api" } else { "/apis" };
+        let space = if place.namespace.is_empty() { String::new() } else { format!("/namespaces/{}", place.namespace) };
+        let name = if place.name.is_empty() { String::new() } else { format!("/{}", place.name) };
+        Some(format!("{root}/{}{space}/{plural}{name}", found.api_version()))
+    }
+
+    /// The place of what a reference with these words means.
+    pub fn place(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Option<Place> {
+        let found = self.resources.values().find(|one| one.kind == kind && one.api_version() == api_version)?;
+        let namespace = if found.is_namespaced { namespace.to_owned() } else { String::new() };
+        Some(Place { resource: found.collection(), namespace, name: name.to_owned() })
     }
 
     /// All of them, in the order of their names.

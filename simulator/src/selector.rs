@@ -115,6 +115,28 @@ impl Requirement {
     }
 }
 
+/// Whether a `LabelSelector` (`matchLabels`, `matchExpressions`) selects an object. An absent one selects nothing.
+pub fn selects(selector: &Value, object: &Value) -> bool {
+    let label = |key: &str| object::metadata(object).get("labels")?.get(key);
+    let labels = selector["matchLabels"].as_object();
+    let expressions = selector["matchExpressions"].as_array();
+    let holds = |expression: &Value| {
+        let found = label(expression["key"].as_str().unwrap_or_default());
+        let is_one_of =
+            || found.is_some_and(|value| expression["values"].as_array().is_some_and(|all| all.contains(value)));
+        match expression["operator"].as_str().unwrap_or_default() {
+            "In" => is_one_of(),
+            "NotIn" => !is_one_of(),
+            "Exists" => found.is_some(),
+            "DoesNotExist" => found.is_none(),
+            _ => false,
+        }
+    };
+    selector.is_object()
+        && labels.into_iter().flatten().all(|(key, value)| label(key) == Some(value))
+        && expressions.into_iter().flatten().all(holds)
+}
+
 /// At the commas that stand in no parentheses.
 fn split(text: &str) -> Vec<&str> {
     let (mut depth, mut parts, mut start) = (0_i32, Vec::new(), 0);

@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::bind;
 use crate::delete;
 use crate::failure::Failure;
 use crate::object;
 use crate::read;
 use crate::request::Request;
+use crate::resource::Nature;
 use crate::scale;
 use crate::state::{Call, State};
 use crate::watch::Watch;
@@ -57,6 +59,11 @@ impl Server {
         watch.poll(&self.state, now)
     }
 
+    /// All that it knows.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// The version of the last change.
     pub fn version(&self) -> u64 {
         self.state.history.version()
@@ -97,6 +104,10 @@ impl Server {
             ("PATCH", true, "status") if call.resource.has_status => write::patch(state, &call)?,
             ("GET", true, "scale") if call.resource.scale.is_some() => (200, scale::get(state, &call)?),
             ("PUT" | "PATCH", true, "scale") if call.resource.scale.is_some() => scale::write(state, &call)?,
+            ("POST", true, "binding") if call.resource.nature == Nature::Pod => bind::bind(state, &call)?,
+            ("PUT", true, "finalize") if call.resource.nature == Nature::Namespace => {
+                (200, delete::finalize(state, &call)?)
+            }
             (_, _, "") => return Err(Failure::no_verb()),
             (_, _, "status") if call.resource.has_status => return Err(Failure::no_verb()),
             (_, _, "scale") if call.resource.scale.is_some() => return Err(Failure::no_verb()),

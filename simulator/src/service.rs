@@ -14,9 +14,16 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tower::service_fn;
 
+use crate::controllers::Controllers;
 use crate::request::Request;
 use crate::server::{Answer, Server};
 use crate::watch::Watch;
+
+/// How many looks of controllers follow each other before a request gets its turn.
+const TURN: usize = 32;
+
+/// How long the controllers sleep if nobody is due: until something changes.
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -47,6 +54,34 @@ impl Simulator {
         }))
     }
 
+    /// Has the controllers of a seed act behind the API, for as long as this is polled. It takes the time from the
+    /// simulator's clock, and waits for it by tokio's, so that both have to be of the same pace: real, or virtual
+    /// (`tokio::time::pause`).
+    pub async fn run(&self, mut controllers: Controllers) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            let now = (self.clock)();
+            let due = {
+                let mut server = self.lock();
+                // The requests of others come in between.
+                let is_more = (0..TURN).all(|_| controllers.step(&mut server, now));
+                self.tell(&server);
+                if is_more { Some(now) } else { controllers.due() }
+            };
+            match due {
+                Some(due) if due <= now => tokio::task::yield_now().await,
+                due => {
+                    let left = due.and_then(|due| Duration::try_from(due.duration_since(now)).ok());
+                    tokio::select! {
+                        closed = changed.changed() => if closed.is_err() { return },
+                        () = tokio::time::sleep(left.unwrap_or(IDLE)) => {}
+                    }
+                }
+            }
+        }
+    }
+
     /// Forgets all changes so far.
     pub fn compact(&self) {
         self.lock().compact();
@@ -57,7 +92,7 @@ impl Simulator {
         let answer = {
             let mut server = self.lock();
             let answer = server.handle((self.clock)(), &decode(request));
-            self.changed.send_if_modified(|version| std::mem::replace(version, server.version()) != server.version());
+            self.tell(&server);
             answer
         };
         let (code, body) = match answer {
@@ -100,6 +135,11 @@ impl Simulator {
             }
         });
         transport::Body::new(StreamBody::new(events))
+    }
+
+    /// Wakes the watches, if there is anything new.
+    fn tell(&self, server: &Server) {
+        self.changed.send_if_modified(|version| std::mem::replace(version, server.version()) != server.version());
     }
 
     fn lock(&self) -> MutexGuard<'_, Server> {

@@ -62,7 +62,7 @@ impl Call<'_> {
 
     /// The collection, as places name it.
     pub fn collection(&self) -> String {
-        format!("{}.{}", self.resource.plural, self.resource.group)
+        self.resource.collection()
     }
 
     /// What a failure is about.

@@ -1,20 +1,44 @@
 //! What the real server publishes about the built-in types (`/openapi/v3`) → `schemas/builtin.json`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value};
 
 /// The kinds that the simulator has, and what hangs on them.
-const ROOTS: [&str; 5] = [
+const ROOTS: [&str; 18] = [
+    "io.k8s.api.apps.v1.ControllerRevision",
     "io.k8s.api.apps.v1.Deployment",
+    "io.k8s.api.apps.v1.ReplicaSet",
     "io.k8s.api.autoscaling.v1.Scale",
+    "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    "io.k8s.api.batch.v1.Job",
+    "io.k8s.api.coordination.v1.Lease",
     "io.k8s.api.core.v1.ConfigMap",
+    "io.k8s.api.core.v1.Event",
     "io.k8s.api.core.v1.Namespace",
+    "io.k8s.api.core.v1.Pod",
+    "io.k8s.api.core.v1.Secret",
     "io.k8s.api.core.v1.Service",
+    "io.k8s.api.core.v1.ServiceAccount",
+    "io.k8s.api.discovery.v1.EndpointSlice",
+    "io.k8s.api.events.v1.Event",
+    "io.k8s.api.networking.v1.Ingress",
+    "io.k8s.api.policy.v1.PodDisruptionBudget",
 ];
 
 /// The documents in which they are.
-pub(crate) const DOCUMENTS: [&str; 2] = ["/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1"];
+pub(crate) const DOCUMENTS: [&str; 9] = [
+    "/openapi/v3/api/v1",
+    "/openapi/v3/apis/apps/v1",
+    "/openapi/v3/apis/autoscaling/v2",
+    "/openapi/v3/apis/batch/v1",
+    "/openapi/v3/apis/coordination.k8s.io/v1",
+    "/openapi/v3/apis/discovery.k8s.io/v1",
+    "/openapi/v3/apis/events.k8s.io/v1",
+    "/openapi/v3/apis/networking.k8s.io/v1",
+    "/openapi/v3/apis/policy/v1",
+];
 
 /// What for people or for other tools only.
 const LEFT_OUT: [&str; 3] = ["description", "format", "x-kubernetes-group-version-kind"];
@@ -25,17 +49,19 @@ pub(crate) fn render(documents: &[Value]) -> String {
         documents.iter().flat_map(|one| one["components"]["schemas"].as_object().into_iter().flatten()).collect();
     let (mut types, mut wanted) = (BTreeMap::new(), ROOTS.map(str::to_owned).to_vec());
     while let Some(name) = wanted.pop() {
-        if !types.contains_key(short(&name)) {
+        if let Entry::Vacant(entry) = types.entry(short(&name)) {
             let text = all.get(&name).unwrap_or_else(|| panic!("the server publishes no {name}"));
-            types.insert(short(&name).to_owned(), pare(text, &mut wanted));
+            entry.insert(pare(text, &mut wanted));
         }
     }
     let lines: Vec<String> = types.iter().map(|(name, text)| format!("{name:?}:{text}")).collect();
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-fn short(name: &str) -> &str {
-    name.rsplit(['.', '/']).next().unwrap_or(name)
+/// A type's name without its package, but for those that would be two of the same name.
+fn short(name: &str) -> String {
+    let last = name.rsplit(['.', '/']).next().unwrap_or(name);
+    if name.contains("io.k8s.api.events.") { format!("events.{last}") } else { last.to_owned() }
 }
 
 fn pare(text: &Value, wanted: &mut Vec<String>) -> Value {

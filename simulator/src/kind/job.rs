@@ -1,0 +1,63 @@
+//! `batch/v1 Job`: defaults, the selector that it is given, rules.
+
+use serde_json::{Value, json};
+
+use super::pod::{self, fill};
+use crate::failure::Cause;
+use crate::object;
+
+pub(super) fn default(object: &mut Value) {
+    let spec = object::child(object, "spec");
+    if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
+        fill(spec, "completions", || 1.into());
+    }
+    fill(spec, "parallelism", || 1.into());
+    fill(spec, "backoffLimit", || 6.into());
+    fill(spec, "completionMode", || "NonIndexed".into());
+    fill(spec, "suspend", || false.into());
+    fill(spec, "manualSelector", || false.into());
+    if !spec.contains_key("podFailurePolicy") {
+        fill(spec, "podReplacementPolicy", || "TerminatingOrFailed".into());
+    }
+    pod::template(spec);
+    let labels = object.pointer("/spec/template/metadata/labels").cloned();
+    let own = object::metadata(object).get("labels").is_none_or(Value::is_null);
+    if let (true, Some(labels)) = (own, labels) {
+        object::set(object, "labels", Some(labels));
+    }
+}
+
+/// Gives it the selector that only its own pods have.
+pub(super) fn prepare(object: &mut Value) {
+    let (name, uid) = (object::text(object, "name").to_owned(), object::text(object, "uid").to_owned());
+    let spec = object::child(object, "spec");
+    if spec.get("manualSelector") == Some(&true.into()) {
+        return;
+    }
+    let template = object::map(spec.entry("template").or_insert(Value::Null));
+    let metadata = object::map(template.entry("metadata").or_insert(Value::Null));
+    let labels = object::map(metadata.entry("labels").or_insert(Value::Null));
+    for (label, value) in [("controller-uid", &uid), ("job-name", &name)] {
+        labels.insert(format!("batch.kubernetes.io/{label}"), value.as_str().into());
+        // As it was named before.
+        labels.insert(label.to_owned(), value.as_str().into());
+    }
+    spec.insert("selector".into(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+}
+
+pub(super) fn validate(object: &Value) -> Vec<Cause> {
+    let (mut causes, spec) = (Vec::new(), &object["spec"]);
+    for name in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
+        if let Some(number) = spec[name].as_i64().filter(|number| *number < 0) {
+            let why = "must be greater than or equal to 0";
+            causes.push(Cause::invalid(format!("spec.{name}"), &number.to_string(), why));
+        }
+    }
+    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec.containers"));
+    let policy = &spec["template"]["spec"]["restartPolicy"];
+    if *policy == "Always" {
+        let path = "spec.template.spec.restartPolicy";
+        causes.push(Cause::unsupported(path, "\"Always\"", &["OnFailure", "Never"]));
+    }
+    causes
+}

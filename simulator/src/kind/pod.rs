@@ -1,0 +1,121 @@
+//! `v1 Pod`, also as the template of others: defaults, the status of a new one, rules.
+
+use serde_json::{Map, Value, json};
+
+use crate::failure::Cause;
+use crate::object;
+
+pub(super) fn default(object: &mut Value) {
+    let pod = object::child(object, "spec");
+    spec(pod);
+    fill(pod, "enableServiceLinks", || true.into());
+}
+
+/// The defaults of the template that a spec has.
+pub(super) fn template(spec: &mut Map<String, Value>) {
+    let template = object::map(spec.entry("template").or_insert(Value::Null));
+    object::map(template.entry("metadata").or_insert(Value::Null));
+    self::spec(object::map(template.entry("spec").or_insert(Value::Null)));
+}
+
+/// The status of a new pod.
+pub(super) fn prepare(object: &mut Value) {
+    object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
+}
+
+/// The class that decides who is evicted first.
+fn quality(spec: &Value) -> &'static str {
+    let lists = ["containers", "initContainers"].map(|name| spec[name].as_array());
+    let all = || lists.into_iter().flatten().flatten().map(|container| &container["resources"]);
+    let asks = |resources: &Value, kind: &str, name: &str| {
+        resources[kind][name].as_str().map_or_else(|| resources[kind][name].to_string(), str::to_owned)
+    };
+    let is_guaranteed = |resources: &Value| {
+        ["cpu", "memory"].iter().all(|name| {
+            let limit = asks(resources, "limits", name);
+            let request = asks(resources, "requests", name);
+            limit != "null" && (request == limit || request == "null")
+        })
+    };
+    if all().all(|resources| resources["limits"].is_null() && resources["requests"].is_null()) {
+        "BestEffort"
+    } else if all().all(is_guaranteed) {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
+}
+
+/// The defaults of a pod's spec.
+pub(super) fn spec(spec: &mut Map<String, Value>) {
+    fill(spec, "restartPolicy", || "Always".into());
+    fill(spec, "terminationGracePeriodSeconds", || 30.into());
+    fill(spec, "dnsPolicy", || "ClusterFirst".into());
+    fill(spec, "schedulerName", || "default-scheduler".into());
+    object::map(spec.entry("securityContext").or_insert(Value::Null));
+    if let Some(name) = spec.get("serviceAccountName").cloned() {
+        spec.insert("serviceAccount".into(), name);
+    }
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            container_defaults(object::map(container));
+        }
+    }
+}
+
+fn container_defaults(container: &mut Map<String, Value>) {
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let name = image.rsplit('/').next().unwrap_or_default();
+    let is_latest = !name.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
+    let policy = if is_latest { "Always" } else { "IfNotPresent" };
+    fill(container, "imagePullPolicy", || policy.into());
+    fill(container, "terminationMessagePath", || "/dev/termination-log".into());
+    fill(container, "terminationMessagePolicy", || "File".into());
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
+            for (name, value) in
+                [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
+            {
+                fill(probe, name, || value.into());
+            }
+            if let Some(get) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+                fill(get, "scheme", || "HTTP".into());
+                fill(get, "path", || "/".into());
+            }
+        }
+    }
+    for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(reference) = variable.pointer_mut("/valueFrom/fieldRef").and_then(Value::as_object_mut) {
+            fill(reference, "apiVersion", || "v1".into());
+        }
+    }
+}
+
+/// Sets a field that is absent or empty.
+pub(super) fn fill(map: &mut Map<String, Value>, name: &str, value: impl FnOnce() -> Value) {
+    if map.get(name).is_none_or(|value| value.is_null() || *value == "") {
+        map.insert(name.to_owned(), value());
+    }
+}
+
+/// What is wrong with the containers at `path`.
+pub(super) fn containers(pod: &Value, path: &str) -> Vec<Cause> {
+    let (mut causes, mut names) = (Vec::new(), Vec::new());
+    let empty = json!([]);
+    let list = pod["containers"].as_array().or(empty.as_array());
+    if list.is_some_and(Vec::is_empty) {
+        causes.push(Cause::required(path, ""));
+    }
+    for (index, container) in list.into_iter().flatten().enumerate() {
+        let at = |field: &str| format!("{path}[{index}].{field}");
+        match container["name"].as_str().unwrap_or_default() {
+            "" => causes.push(Cause::required(at("name"), "")),
+            name if names.contains(&name) => causes.push(Cause::duplicate(at("name"), &format!("{name:?}"))),
+            name => names.push(name),
+        }
+        if container["image"].as_str().unwrap_or_default().is_empty() {
+            causes.push(Cause::required(at("image"), ""));
+        }
+    }
+    causes
+}
