@@ -132,8 +132,10 @@ impl Reconciler {
         }
         let applied = self.writer.status(&current, &status).await?;
         if let Some(ready) = status.conditions.first().filter(|ready| {
-            applied == Applied::Done
-                && current.status.conditions.first().is_none_or(|former| former.reason != ready.reason)
+            let former = current.status.conditions.first().map(|former| former.reason.as_str());
+            // That the children are created is told by then; that they are waited for follows.
+            let is_news = former != Some(&ready.reason) && (former, &*ready.reason) != (None, Reason::Pending.as_str());
+            applied == Applied::Done && is_news
         }) {
             let degraded =
                 status.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True");

@@ -3,6 +3,8 @@
 //! Only what the operator sets is compared: defaults of the server and fields of other writers are not its business. Lists
 //! are compared by the keys that the API gives them; the lists of ports are the operator's own and have to match to the end.
 
+use std::borrow::Cow;
+
 use engine::object::{Map, Metadata};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -57,25 +59,33 @@ pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<Strin
             (!controlled).then(|| "metadata.ownerReferences".to_owned())
         })
         .or_else(|| match serde_json::from_str(spec.get()) {
-            Ok(live) => difference(&wish["spec"], &live, "spec"),
+            Ok(live) => difference(&wish["spec"], &live, &mut "spec".to_owned()),
             Err(_) => Some("spec".to_owned()),
         })
 }
 
-/// Where `live` first differs from what `wish` says.
-fn difference(wish: &Value, live: &Value, path: &str) -> Option<String> {
+/// Where `live` first differs from what `wish` says. `path` is where both stand, and is left as it was found.
+fn difference(wish: &Value, live: &Value, path: &mut String) -> Option<String> {
     match (wish, live) {
         // One value, all of whose labels count: a label too many selects nothing.
-        _ if path == "spec.selector" => (wish != live).then(|| path.to_owned()),
+        _ if path == "spec.selector" => (wish != live).then(|| path.clone()),
         (Value::Object(wish), Value::Object(live)) => wish.iter().find_map(|(field, wish)| {
-            let path = format!("{path}.{field}");
-            difference(wish, live.get(field).unwrap_or(&Value::Null), &path)
+            below(path, &[".", field], |path| difference(wish, live.get(field).unwrap_or(&Value::Null), path))
         }),
         (Value::Array(wish), Value::Array(live)) => list_difference(wish, live, path),
         (wish, _) if says_nothing(wish, path) => None,
-        (wish, Value::Null) => (!means_absent(wish, path)).then(|| path.to_owned()),
-        _ => (wish != live && !is_same_quantity(wish, live, path)).then(|| path.to_owned()),
+        (wish, Value::Null) => (!means_absent(wish, path)).then(|| path.clone()),
+        _ => (wish != live && !is_same_quantity(wish, live, path)).then(|| path.clone()),
     }
+}
+
+/// Looks below `path`, which each field and entry of each child passes by: no text is made but where something differs.
+fn below<T>(path: &mut String, steps: &[&str], look: impl FnOnce(&mut String) -> T) -> T {
+    let length = path.len();
+    path.extend(steps.iter().copied());
+    let seen = look(path);
+    path.truncate(length);
+    seen
 }
 
 /// Returns true if the API server decides what stands where `wish` is written.
@@ -102,31 +112,48 @@ fn is_same_quantity(wish: &Value, live: &Value, path: &str) -> bool {
     QUANTITIES.iter().any(holds_one) && quantity::is_same(wish, live)
 }
 
-fn list_difference(wish: &[Value], live: &[Value], path: &str) -> Option<String> {
+fn list_difference(wish: &[Value], live: &[Value], path: &mut String) -> Option<String> {
     let Some(List { keys, is_exact }) = list(path) else {
         // One value, in whose entries the server may have filled in what is left out.
-        let entries = wish.iter().zip(live).enumerate();
-        let mut differing = entries.map(|(index, (wish, live))| difference(wish, live, &format!("{path}[{index}]")));
-        let of_length = || (wish.len() != live.len()).then(|| path.to_owned());
-        return of_length().or_else(|| differing.find_map(|path| path)).map(|_| path.to_owned());
-    };
-    let named = |entry: &Value, key: &str| match &entry[key] {
-        // The one key that the API server fills in.
-        Value::Null if key == "protocol" => Value::from("TCP"),
-        name => name.clone(),
+        let differs = wish.len() != live.len()
+            || wish
+                .iter()
+                .zip(live)
+                .any(|(wish, live)| below(path, &["[]"], |path| difference(wish, live, path)).is_some());
+        return differs.then(|| path.clone());
     };
     let same = |one: &Value, other: &Value| keys.iter().all(|key| named(one, key) == named(other, key));
-    let label = |entry: &Value| format!("{path}[{}]", entry[keys[0]].to_string().trim_matches('"'));
-    let differing = wish.iter().find_map(|wish| match live.iter().find(|live| same(wish, live)) {
-        Some(live) => difference(wish, live, &label(wish)),
-        None => Some(label(wish)),
+    let differing = wish.iter().find_map(|wish| {
+        let live = live.iter().find(|live| same(wish, live));
+        let label = label(wish, keys[0]);
+        below(path, &["[", &label, "]"], |path| match live {
+            Some(live) => difference(wish, live, path),
+            None => Some(path.clone()),
+        })
     });
     differing.or_else(|| {
         let foreign = live.iter().find(|live| is_exact && !wish.iter().any(|wish| same(wish, live)));
         // The API server keeps entries of the same key apart where one of them was there first.
         let doubled = || live.last().filter(|_| is_exact && live.len() != wish.len());
-        foreign.or_else(doubled).map(label)
+        foreign.or_else(doubled).map(|entry| format!("{path}[{}]", label(entry, keys[0])))
     })
+}
+
+/// The part `key` of what tells `entry` from others.
+fn named<'a>(entry: &'a Value, key: &str) -> Cow<'a, Value> {
+    match &entry[key] {
+        // The one key that the API server fills in.
+        Value::Null if key == "protocol" => Cow::Owned(Value::from("TCP")),
+        name => Cow::Borrowed(name),
+    }
+}
+
+/// How an entry of a list is called in a path.
+fn label<'a>(entry: &'a Value, key: &str) -> Cow<'a, str> {
+    match &entry[key] {
+        Value::String(name) => Cow::Borrowed(name),
+        name => Cow::Owned(name.to_string()),
+    }
 }
 
 /// A list whose entries have keys.
@@ -160,7 +187,7 @@ mod tests {
     use super::*;
 
     fn diff(wish: &Value, live: &Value) -> Option<String> {
-        difference(wish, live, "spec")
+        difference(wish, live, &mut "spec".to_owned())
     }
 
     #[test]
@@ -209,7 +236,7 @@ mod tests {
         let twice = json!({"ports": [{"containerPort": 80, "protocol": "TCP"},
             {"containerPort": 80, "protocol": "TCP", "hostPort": 8099}]});
         assert_eq!(
-            difference(&wish, &twice, "spec.template.spec.containers[a]").as_deref(),
+            difference(&wish, &twice, &mut "spec.template.spec.containers[a]".to_owned()).as_deref(),
             Some("spec.template.spec.containers[a].ports[80]")
         );
         let canary = json!({"selector": {"app": "a", "canary": "x"}});
