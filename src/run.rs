@@ -100,7 +100,43 @@ async fn operate(args: &Run, traces: Traces) -> Result<(), Error> {
         metrics.observe_leadership(args.election.leader_elect_resource_name.clone(), leadership.clone());
     }
     let client = Client::new(leadership.fence(service.clone()), FIELD_MANAGER);
+    let server = config.server.to_string();
+    act(args, Surroundings { service, client, server, elector, leadership, metrics, traces }).await
+}
 
+/// What an operator is surrounded by.
+pub struct Surroundings {
+    service: transport::Service,
+    client: Client,
+    server: String,
+    elector: Option<Elector>,
+    leadership: Leadership,
+    metrics: Arc<Metrics>,
+    traces: Traces,
+}
+
+impl Surroundings {
+    /// An operator that alone acts on what answers `service`.
+    pub fn alone(service: transport::Service) -> Self {
+        Self {
+            client: Client::new(service.clone(), FIELD_MANAGER),
+            service,
+            server: String::new(),
+            elector: None,
+            leadership: Leadership::always(),
+            metrics: Arc::default(),
+            traces: Traces::default(),
+        }
+    }
+}
+
+/// The operator, until the process is told to end.
+///
+/// # Errors
+///
+/// If an address can't be listened on.
+pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
+    let Surroundings { service, client, server, elector, leadership, metrics, traces } = surroundings;
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let pods = pod::scope(args.namespaces.iter().map(String::as_str));
@@ -156,7 +192,7 @@ async fn operate(args: &Run, traces: Traces) -> Result<(), Error> {
 
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        server = %config.server,
+        server,
         namespaces = if args.namespaces.is_empty() { "all".to_owned() } else { args.namespaces.join(",") },
         workers = args.max_concurrent_reconciles,
         "starting"

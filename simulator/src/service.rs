@@ -54,6 +54,11 @@ impl Simulator {
         }))
     }
 
+    /// Looks at the server as it is.
+    pub fn look<T>(&self, look: impl FnOnce(&Server) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// Has the controllers of a seed act behind the API, for as long as this is polled. It takes the time from the
     /// simulator's clock, and waits for it by tokio's, so that both have to be of the same pace: real, or virtual
     /// (`tokio::time::pause`).
