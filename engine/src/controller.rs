@@ -84,6 +84,7 @@ pub trait Reconcile<T: Object>: Send + Sync + 'static {
 
 /// How a reconcile ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Nothing more to do until something changes.
     Done,

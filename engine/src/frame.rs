@@ -13,6 +13,7 @@ const LONGEST_DOCUMENT: usize = 32 << 20;
 
 /// Why no document can be read any more.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The document would not fit into memory that is worth spending on it.
     #[error("a document in the stream is longer than {LONGEST_DOCUMENT} bytes")]

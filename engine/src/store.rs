@@ -47,6 +47,7 @@ pub struct Change<T> {
 
 /// How a change became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Origin {
     /// By the first list: it may be as old as the cluster, and there may be many like it.
     InitialList,

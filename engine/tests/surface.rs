@@ -1,5 +1,6 @@
 //! What of other crates the public items of this one name: as little as can be, so that no release of theirs breaks whoever
-//! builds on it. Held as a text, since the compiler's own account of a crate is not stable yet.
+//! builds on it; and which enums may grow without breaking anybody. Held as a text, since the compiler's own account of a crate
+//! is not stable yet.
 
 use std::fs;
 use std::path::Path;
@@ -22,16 +23,61 @@ const ALLOWED: [&str; 11] = [
 ];
 
 /// What a single file may name beyond that, and why.
-const EXCEPTIONS: [(&str, &str); 4] = [
+const EXCEPTIONS: [(&str, &str); 7] = [
     // What a credential plugin is told of its cluster is JSON of its own.
     ("config", "serde_json"),
     // A value in a JSON patch, and what is wrong with an answer: the one JSON library that there is.
     ("api", "serde_json"),
     // The socket that probes and metrics are served on is the binary's to open.
     ("transport", "tokio"),
+    // What a controller tells people is JSON.
+    ("controller", "serde_json"),
+    // Spans are taken from the subscriber that the binary has made.
+    ("otlp", "tracing_subscriber"),
+    ("otlp", "tracing"),
     // Metrics of a binary's own stand beside the engine's in one registry.
     ("metrics", "prometheus_client"),
 ];
+
+/// Enums that are closed: their cases are all that there can be, so that the compiler asks whoever matches one about each. A
+/// further case breaks them on purpose. All others are `#[non_exhaustive]`: see "What may change" in the README.
+const CLOSED: [(&str, &str); 13] = [
+    // What there can be under a key.
+    ("api", "Entry"),
+    ("controller", "Seen"),
+    // What has become of a write: each asks for another next step, and none may be passed over.
+    ("api", "Deleted"),
+    ("api", "Finalizer"),
+    ("settle", "Settled"),
+    // What whoever drives the state machine has to carry out.
+    ("watch", "Pause"),
+    ("watch", "Request"),
+    ("watch", "Transaction"),
+    // What whoever answers in place of an API server has to know.
+    ("api", "Precondition"),
+    ("api", "Start"),
+    // Said to the engine, and never by it.
+    ("queue", "Verdict"),
+    // Kubernetes has no other.
+    ("events", "Kind"),
+    // Yes and no.
+    ("transport", "Repeatable"),
+];
+
+/// The public enums of a file, each with whether it may grow.
+fn enums(text: &str) -> Vec<(String, bool)> {
+    let mut found = Vec::new();
+    let mut may_grow = false;
+    for line in code(text).lines() {
+        let name = line.trim_start().strip_prefix("pub enum ");
+        if let Some(name) = name.and_then(|rest| rest.split([' ', '<', '{']).next()) {
+            found.push((name.to_owned(), may_grow));
+        }
+        // Of the attributes that stand directly above.
+        may_grow = line.trim_start().starts_with("#[") && (may_grow || line.trim() == "#[non_exhaustive]");
+    }
+    found
+}
 
 /// A name of another crate in a public item.
 fn leaks(module: &str, text: &str) -> Vec<String> {
@@ -137,15 +183,16 @@ fn public_items(code: &str) -> Vec<String> {
     items
 }
 
-fn walk(folder: &Path, leaks_found: &mut Vec<String>, root: &Path) {
+/// Calls `look` with the module and the text of each file that is no test.
+fn walk(folder: &Path, root: &Path, look: &mut dyn FnMut(&str, &str)) {
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         let path = entry.strip_prefix(root).expect("below the root").with_extension("");
         if entry.is_dir() {
-            walk(&entry, leaks_found, root);
+            walk(&entry, root, look);
         } else if entry.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests") {
             let module = path.iter().next().and_then(|step| step.to_str()).unwrap_or_default();
             let text = fs::read_to_string(&entry).expect("text");
-            leaks_found.extend(leaks(module, &text));
+            look(module, &text);
         }
     }
 }
@@ -154,8 +201,32 @@ fn walk(folder: &Path, leaks_found: &mut Vec<String>, root: &Path) {
 fn public_items_name_no_other_crate_but_those_that_the_seam_and_the_objects_are_made_of() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    walk(&root, &mut found, &root);
+    walk(&root, &root, &mut |module, text| found.extend(leaks(module, text)));
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn each_public_enum_may_grow_or_is_closed_for_a_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut closed, mut open) = (Vec::new(), 0);
+    walk(&root, &root, &mut |module, text| {
+        for (name, may_grow) in enums(text) {
+            if may_grow { open += 1 } else { closed.push((module.to_owned(), name)) }
+        }
+    });
+    closed.sort();
+    let mut expected = CLOSED.map(|(module, name)| (module.to_owned(), name.to_owned()));
+    expected.sort();
+    assert_eq!(closed, expected, "left: those without #[non_exhaustive]; right: those that are meant to be");
+    assert!(open > 20, "enums are found: {open}");
+}
+
+#[test]
+fn an_enum_may_grow_if_its_own_attributes_say_so() {
+    let text = "#[derive(Debug)]\n#[non_exhaustive]\npub enum A {\n    B,\n}\n\n/// C.\n#[derive(Debug)]\npub enum C<T> {\n}\n\
+        #[non_exhaustive]\npub struct D;\npub enum E {\n}\n";
+    let expected = [("A".to_owned(), true), ("C".to_owned(), false), ("E".to_owned(), false)];
+    assert_eq!(enums(text), expected);
 }
 
 #[test]

@@ -5,10 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use engine::api::{
-    Client, Deleted, Deletion, Error, FieldValidation, Finalizer, Operation, PatchType, Precondition, Propagation,
-    Subresource, pointer,
+    Client, Deleted, Deletion, Error, FieldOwner, FieldValidation, Finalizer, Operation, PatchType, Precondition,
+    Propagation, Subresource, pointer,
 };
-use engine::object::{Metadata, Object, Resource};
+use engine::object::{Metadata, Object, Resource, Uid};
 use engine::settle::{Settled, settle};
 use engine::transport;
 use k8s_openapi::api::core::v1;
@@ -193,6 +193,34 @@ async fn a_finalizer_holds_an_object_until_it_is_removed_and_none_is_added_to_wh
     assert!(matches!(client.remove_finalizer(&leaving, "example.dev/other").await, Ok(Finalizer::Unchanged)));
     assert!(matches!(client.remove_finalizer(&leaving, "example.dev/held").await, Ok(Finalizer::Written(_))));
     assert!(client.get::<ConfigMap>(&key).await.expect("an answer").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_field_that_was_written_otherwise_leaves_with_the_wish_once_it_is_taken_over() {
+    let Some(cluster) = shared() else { return };
+    let space = Space::new(cluster, "ownership");
+    let key = space.key("app");
+    let wish =
+        |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": data});
+    // The former version creates, and somebody else adds.
+    let created: ConfigMap =
+        space.client.create(Some(space.name), wish(json!({"value": "1", "former": "1"}))).await.expect("it is created");
+    cluster.kubectl_ok(&["patch", "configmap", "app", "-n", space.name, "-p", r#"{"data": {"of-others": "1"}}"#]);
+    let uid = &created.metadata.uid;
+    let same_life = Precondition::SameLife { uid: uid.clone() };
+    let apply = async || {
+        let applied = space.client.apply::<ConfigMap>(&key, wish(json!({"value": "2"})), &same_life).await;
+        applied.expect("it is applied").data.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(apply().await, ["former", "of-others", "value"], "nobody has applied what left the wish");
+
+    let former = |owner: FieldOwner<'_>| owner.manager == "engine-test" && owner.operation == "Update";
+    let other_life = space.client.take_over_fields::<ConfigMap>(&key, &Uid("another".into()), former).await;
+    assert!(other_life.expect("an answer").is_none());
+    let taken = space.client.take_over_fields::<ConfigMap>(&key, uid, former).await.expect("an answer");
+    assert_eq!(taken.expect("there is something").data.len(), 3, "no value is changed");
+    assert_eq!(apply().await, ["of-others", "value"]);
+    assert!(space.client.take_over_fields::<ConfigMap>(&key, uid, former).await.expect("an answer").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

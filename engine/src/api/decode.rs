@@ -139,6 +139,7 @@ impl<T: Object> Page<T> {
 
 /// One event of a watch.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<T> {
     /// The object exists in this state (`ADDED` and `MODIFIED`, which a resumed watch can't tell apart).
     Upsert(Entry<T>),

@@ -30,6 +30,7 @@ impl PatchType {
 /// One step of a JSON patch (RFC 6902). Paths are JSON pointers; see [`pointer()`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Operation {
     /// Sets a field, or inserts into a list.
     Add {

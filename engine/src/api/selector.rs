@@ -42,6 +42,7 @@ pub struct Labels(pub Vec<Label>);
 
 /// What one label is required to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Label {
     /// It is there, with one of these values.
     In(Box<str>, Vec<Box<str>>),

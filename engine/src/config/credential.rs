@@ -7,6 +7,7 @@ use super::{Login, Secret, Source};
 
 /// What identifies the sender of a request, beside a client certificate.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub enum Credential {
     /// Nothing.
     #[default]
@@ -40,6 +41,7 @@ pub struct Exec {
 
 /// A version of `client.authentication.k8s.io`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExecVersion {
     /// `v1beta1`.
     V1Beta1,
@@ -49,6 +51,7 @@ pub enum ExecVersion {
 
 /// Whether a command may use this process' standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExecInteractive {
     /// It does not ask.
     Never,

@@ -24,6 +24,7 @@ pub struct Proxy {
 
 /// How a proxy is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProxyProtocol {
     /// HTTP's CONNECT (RFC 9110, section 9.3.6).
     Http,

@@ -6,6 +6,7 @@ use super::Secret;
 
 /// Some bytes, or the file that holds them.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Source {
     /// The bytes themselves, which never change.
     Inline(Secret),

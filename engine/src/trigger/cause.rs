@@ -15,6 +15,7 @@ pub struct Trigger {
 
 /// Whether a trigger waits for the end of a backoff.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Urgency {
     /// Not before a backoff is over.
     #[default]
@@ -25,6 +26,7 @@ pub enum Urgency {
 
 /// Which turn a key waits for. The first lane goes first, and no lane waits for ever: see the order of [`crate::queue`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Lane {
     /// What is looked at again although nothing is known to have changed: a first list, a relist, a resync.
     Resync,
@@ -41,6 +43,7 @@ pub struct Cause(u32);
 
 /// One reason to reconcile a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// An object has come into being.
     Created,

@@ -4,6 +4,7 @@ use crate::api::{Error, Status};
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum End {
     /// The stream came to its end, or was cut.
     Closed,
@@ -27,6 +28,7 @@ pub enum End {
 
 /// Why everything was listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// Nothing was known.
     Initial,
