@@ -60,6 +60,12 @@ impl Plan {
         self.children.iter().filter_map(hash).collect()
     }
 
+    /// The children that are as they are wished to be, so that no write of them is planned.
+    pub fn spared<'a>(&'a self, observed: &'a Observed) -> impl Iterator<Item = Kind> + 'a {
+        let own = observed.children.iter().filter(|(_, found)| matches!(found, Found::Own(_)));
+        own.map(|(kind, _)| *kind).filter(|kind| !self.children.contains_key(kind))
+    }
+
     /// What another writer has changed and the plan changes back; `None` where it does no such thing.
     pub fn undoes(&self) -> Option<String> {
         let drift = self.children.iter().find_map(|(kind, write)| match &write.cause {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::api::Entry;
 use engine::controller::{Cx, Failure, Outcome, Reconcile};
 use engine::events::Kind;
-use engine::object::{Key, chain};
+use engine::object::{Key, Object, chain};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, info, warn};
@@ -42,16 +42,17 @@ impl Reconcile<Application> for Reconciler {
             };
             let observed = self.writer.caches.observe(key, &application.metadata.uid);
             let mut plan = plan::plan(&application, &observed, &self.allowed);
+            plan.spared(&observed).for_each(|kind| cx.suppressed(&kind.resource()));
             self.tell_from_edits(key, &mut plan);
             if let Some(undone) = plan.undoes()
                 && let Err(wait) = self.may_undo(key)
             {
-                return self.yield_to_another(key, &application, plan.without_undoing(), &undone, wait).await;
+                return self.yield_to_another(cx, &application, plan.without_undoing(), &undone, wait).await;
             }
             if attempt == PLANS {
                 plan = plan.regardless_of_state();
             }
-            match self.bring_about(key, &application, plan).await? {
+            match self.bring_about(cx, &application, plan).await? {
                 Applied::Done => return Ok(Outcome::Done),
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
@@ -82,11 +83,16 @@ impl Reconciler {
         }
     }
 
-    async fn bring_about(&self, key: &Key, application: &Arc<Application>, plan: Plan) -> Result<Applied, Failure> {
+    async fn bring_about(
+        &self,
+        cx: &Cx<Application>,
+        application: &Arc<Application>,
+        plan: Plan,
+    ) -> Result<Applied, Failure> {
         let hashes = plan.hashes();
         let result = self.writer.carry_out(application, plan).await;
         if matches!(result, Ok(Applied::Done)) {
-            self.contests().wrote(key, hashes, Instant::now());
+            self.contests().wrote(cx.key(), hashes, Instant::now());
         }
         let attempt = match &result {
             Ok(Applied::Done) => Attempt::Made,
@@ -97,14 +103,14 @@ impl Reconciler {
             Err(error @ Error::Rejected { .. }) => Attempt::Rejected(chain(error)),
             Err(error) => Attempt::Failed(chain(error)),
         };
-        let told = self.tell(key, application, &attempt).await;
+        let told = self.tell(cx, application, &attempt).await;
         if attempt == Attempt::Made { told.map_err(|error| failure(Err(error))) } else { Err(failure(result)) }
     }
 
     /// Leaves what another writer changes each time as it is for now, and does the rest.
     async fn yield_to_another(
         &self,
-        key: &Key,
+        cx: &Cx<Application>,
         application: &Arc<Application>,
         rest: Plan,
         undone: &str,
@@ -112,12 +118,18 @@ impl Reconciler {
     ) -> Result<Outcome, Failure> {
         self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
         let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
-        self.tell(key, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
+        self.tell(cx, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
         Ok(Outcome::After(wait))
     }
 
     /// Writes the status, if it has changed.
-    async fn tell(&self, key: &Key, application: &Arc<Application>, attempt: &Attempt) -> Result<Applied, Error> {
+    async fn tell(
+        &self,
+        cx: &Cx<Application>,
+        application: &Arc<Application>,
+        attempt: &Attempt,
+    ) -> Result<Applied, Error> {
+        let key = cx.key();
         // Again from the caches, which know by now what was just written.
         let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
             return Ok(Applied::Done);
@@ -128,6 +140,7 @@ impl Reconciler {
         let observed = self.writer.caches.observe(key, &current.metadata.uid);
         let status = status::status(&current, &observed, &self.allowed, attempt, &now());
         if status == current.status {
+            cx.suppressed(&Application::RESOURCE);
             return Ok(Applied::Done);
         }
         let applied = self.writer.status(&current, &status).await?;

@@ -142,6 +142,13 @@ impl World {
         Operator::start(self.cluster.folder(), kubeconfig, args)
     }
 
+    /// A ready operator in an environment of these variables.
+    pub(crate) fn operator_in(&self, args: &[&str], variables: &[(&str, &str)]) -> Operator {
+        let operator = Operator::start_in(self.cluster.folder(), &self.kubeconfig(), args, variables);
+        operator.wait_until_ready();
+        operator
+    }
+
     /// A namespace that is deleted by nobody.
     pub(crate) fn space(&self, name: &str) -> Space<'_> {
         let (code, said) = self.api.ask("POST", "/api/v1/namespaces", &json!({"metadata": {"name": name}}));

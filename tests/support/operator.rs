@@ -18,30 +18,40 @@ const TAIL: usize = 60;
 pub(crate) struct Operator {
     child: Child,
     args: Vec<String>,
+    variables: Vec<(String, String)>,
     log: PathBuf,
     probes: SocketAddr,
     metrics: SocketAddr,
+    debug: SocketAddr,
 }
 
 impl Operator {
     /// Starts the binary; its log goes into `folder`.
     pub(crate) fn start(folder: &Path, kubeconfig: &Path, args: &[&str]) -> Self {
+        Self::start_in(folder, kubeconfig, args, &[])
+    }
+
+    /// The same, in an environment of these variables.
+    pub(crate) fn start_in(folder: &Path, kubeconfig: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let log = folder.join(format!("operator-{}-{serial}.log", process::id()));
-        let (probes, metrics) = (free_address(), free_address());
+        let (probes, metrics, debug) = (free_address(), free_address(), free_address());
         let kubeconfig = kubeconfig.to_str().expect("a path in UTF-8");
         let mut all = ["run", "--kubeconfig", kubeconfig].map(str::to_owned).to_vec();
         all.push(format!("--health-probe-bind-address={probes}"));
         all.push(format!("--metrics-bind-address={metrics}"));
+        all.push(format!("--debug-bind-address={debug}"));
         all.extend(args.iter().map(ToString::to_string));
-        let child = spawn(&all, &log);
-        Self { child, args: all, log, probes, metrics }
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let child = spawn(&all, &variables, &log);
+        Self { child, args: all, variables, log, probes, metrics, debug }
     }
 
     /// Starts it again, with the same arguments and log.
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(&self.args, &self.log);
+        self.child = spawn(&self.args, &self.variables, &self.log);
     }
 
     #[track_caller]
@@ -102,6 +112,11 @@ impl Operator {
         ask(self.metrics, "/metrics").expect("metrics").1
     }
 
+    /// What its controllers do just now, as JSON.
+    pub(crate) fn controllers(&self) -> String {
+        ask(self.debug, "/debug/controllers").expect("what controllers do").1
+    }
+
     /// Where it answers the kubelet.
     pub(crate) fn probe_address(&self) -> SocketAddr {
         self.probes
@@ -133,11 +148,17 @@ pub(super) fn show_logs(folder: &Path, subject: &str) {
     }
 }
 
-fn spawn(args: &[String], log: &Path) -> Child {
+fn spawn(args: &[String], variables: &[(String, String)], log: &Path) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_application-operator"));
     // Nothing of the caller's is to change what it does.
-    command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .args(args)
+        .env_clear()
+        .envs(variables.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     leash::spawn(&mut command)
 }
 

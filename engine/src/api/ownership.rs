@@ -55,13 +55,12 @@ pub fn take_over(entries: &[Value], manager: &str, from: impl Fn(FieldOwner<'_>)
     for mut entry in taken {
         let subresource = FieldOwner::of(&entry).subresource;
         let own = kept.iter_mut().find(|kept| is_own(kept) && FieldOwner::of(kept).subresource == subresource);
-        match own {
-            Some(own) => unite(&mut own["fieldsV1"], &entry["fieldsV1"]),
-            None => {
-                entry["manager"] = json!(manager);
-                entry["operation"] = json!("Apply");
-                kept.push(entry);
-            }
+        if let Some(own) = own {
+            unite(&mut own["fieldsV1"], &entry["fieldsV1"]);
+        } else {
+            entry["manager"] = json!(manager);
+            entry["operation"] = json!("Apply");
+            kept.push(entry);
         }
     }
     Some(kept)
@@ -132,35 +131,37 @@ impl Client {
 mod tests {
     use super::*;
 
-    fn entry(manager: &str, operation: &str, subresource: &str, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, subresource: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": fields})
     }
 
     #[test]
     fn fields_of_several_are_united_and_those_of_others_stay() {
         let before = [
-            entry("kubectl-edit", "Update", "", json!({"f:spec": {".": {}, "f:a": {"f:x": {}}}})),
-            entry("me", "Apply", "", json!({"f:spec": {"f:a": {"f:y": {}}}})),
-            entry("kubectl-create", "Update", "", json!({"f:spec": {"f:b": {}}})),
-            entry("other", "Update", "", json!({"f:spec": {"f:c": {}}})),
-            entry("me", "Update", "", json!({"f:spec": {"f:d": {}}})),
+            entry("kubectl-edit", "Update", "", &json!({"f:spec": {".": {}, "f:a": {"f:x": {}}}})),
+            entry("me", "Apply", "", &json!({"f:spec": {"f:a": {"f:y": {}}}})),
+            entry("kubectl-create", "Update", "", &json!({"f:spec": {"f:b": {}}})),
+            entry("other", "Update", "", &json!({"f:spec": {"f:c": {}}})),
+            entry("me", "Update", "", &json!({"f:spec": {"f:d": {}}})),
         ];
         let mine = |owner: FieldOwner<'_>| owner.operation == "Update" && owner.manager != "other";
         let after = take_over(&before, "me", mine).expect("there is something");
         let fields = json!({"f:spec": {".": {}, "f:a": {"f:x": {}, "f:y": {}}, "f:b": {}, "f:d": {}}});
-        assert_eq!(after, [entry("me", "Apply", "", fields), before[3].clone()]);
+        assert_eq!(after, [entry("me", "Apply", "", &fields), before[3].clone()]);
         assert_eq!(take_over(&after, "me", mine), None, "once is enough");
     }
 
     #[test]
     fn what_is_owned_in_a_subresource_stays_in_it_and_ones_own_is_never_taken() {
         let before = [
-            entry("old", "Update", "status", json!({"f:status": {}})),
-            entry("me", "Apply", "", json!({"f:spec": {}})),
+            entry("old", "Update", "status", &json!({"f:status": {}})),
+            entry("me", "Apply", "", &json!({"f:spec": {}})),
         ];
         let after = take_over(&before, "me", |_| true).expect("there is something");
-        let expected =
-            [entry("me", "Apply", "", json!({"f:spec": {}})), entry("me", "Apply", "status", json!({"f:status": {}}))];
+        let expected = [
+            entry("me", "Apply", "", &json!({"f:spec": {}})),
+            entry("me", "Apply", "status", &json!({"f:status": {}})),
+        ];
         assert_eq!(after, expected);
         assert_eq!(take_over(&expected, "me", |_| true), None);
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::api::{Client, Entry, Invalid};
 use crate::events::{Kind, Recorder};
-use crate::object::{Key, Object};
+use crate::metrics::Metrics;
+use crate::object::{Key, Object, Resource};
 use crate::queue::Taken;
 use crate::store::Reader;
 use crate::trigger::Cause;
@@ -39,6 +40,7 @@ pub(super) struct Tools<T> {
     pub(super) client: Client,
     pub(super) readers: Readers,
     pub(super) recorder: Option<Recorder>,
+    pub(super) metrics: Arc<Metrics>,
     /// The names of the sources, by number.
     pub(super) sources: Vec<String>,
 }
@@ -105,6 +107,11 @@ impl<T: Object> Cx<T> {
     /// The client that the caches are read through.
     pub fn client(&self) -> &Client {
         &self.tools.client
+    }
+
+    /// Counts a write of an object of `resource` that is not sent, since the server has what it would write already.
+    pub fn suppressed(&self, resource: &Resource) {
+        self.tools.metrics.suppressed(resource);
     }
 
     /// Files an event about the object, if it is there and the controller has a

@@ -61,6 +61,7 @@ impl<T: Object> Controller<T> {
             client: self.informers.client().clone(),
             readers: self.readers,
             recorder: self.recorder,
+            metrics: self.metrics.clone(),
             sources,
         };
         let (reconciler, tools) = (Arc::new(reconciler), Arc::new(tools));
