@@ -22,7 +22,7 @@ SHELL := bash
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-queues bench-peers manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+.PHONY: help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
@@ -66,14 +66,21 @@ test: ## run all tests, those against a real Kubernetes included (needs Go, and 
 	fi
 	exit "$$code"
 
-bench: ## measure the queue
-	cargo bench $(LOCKED) $(ARGS)
+bench: ## measure queue, decoding, cache, plan and status
+	CRITERION_HOME=$$(realpath -m $(TARGET))/criterion cargo bench $(LOCKED) $(ARGS)
 
 bench-queues: ## measure the queue beside client-go's and controller-runtime's, in turn (needs Go)
-	@for round in 1 2 3; do
+	@export CRITERION_HOME=$$(realpath -m $(TARGET))/criterion
+	cargo bench --no-run $(LOCKED) --bench queue
+	for round in 1 2 3; do
 		(cd benches/peers/queues && go test -run '^$$' -bench . -benchtime 0.5s .)
-		cargo bench $(LOCKED) --bench queue -- --quick $(ARGS)
-	done
+		cargo bench $(LOCKED) --bench queue -- $(ARGS)
+	done | tee $(TARGET)/queues.log
+
+bench-stores: ## measure decoding, cache and queue beside kube-rs' on the same data
+	@export CRITERION_HOME=$$(realpath -m $(TARGET))/criterion
+	cd benches/peers/stores
+	cargo bench --target-dir "$$(realpath -m $(abspath $(TARGET)))/peers" $(ARGS)
 
 bench-peers: ## measure the operator beside others that do the same work, on a real API server (see benches/peers)
 	@cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null
@@ -86,6 +93,15 @@ bench-peers: ## measure the operator beside others that do the same work, on a r
 	cd ../..
 	"$$peers/release/peers-runner" --raw $(TARGET)/peers.json --peer ours=$(TARGET)/release/application-operator \
 		--peer controller-runtime="$$peers/controller-runtime" --peer kube="$$peers/release/kube-peer" $(ARGS)
+
+scale: ## measure the operator with fleets of up to 20,000 Applications
+	@cargo build --release $(LOCKED) --bin application-operator
+	for count in 1000 5000 20000; do
+		cargo run --quiet --release $(LOCKED) --example scale -- $(TARGET)/release/application-operator "$$count"
+	done | tee $(TARGET)/scale.json
+
+plots: ## draw docs/performance.md and its pictures (ARGS=--collect takes over what the benches have left first)
+	cargo run --quiet $(LOCKED) --example plots -- $(ARGS)
 
 manifests: ## generate crds/ anew
 	$(OPERATOR) manifests --output-dir crds

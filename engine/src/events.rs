@@ -26,10 +26,12 @@ use crate::api::{Client, Error, PatchType};
 use crate::metrics::Metrics;
 use crate::object::{Key, Object, Resource, chain};
 
-/// Requests under way at the same time. One after another, as client-go's: beside sixteen writes of the workers it is a
-/// small part of what a busy server does, and with nothing else to do it is hundreds a second. Seen with four: they took a
-/// quarter of an API server that was the bottleneck, while a fleet of 500 waited for its children.
-const PARALLEL: usize = 1;
+/// Requests under way at the same time, once nothing more is filed: the process is about to end. Until then it is one, with
+/// a rest after each.
+const PARALLEL: usize = 4;
+
+/// Occurrences between those who file them and the task that sorts them, which does so at once.
+const FILED: usize = 1_000;
 
 /// Time between two looks at what is over.
 const TICK: Duration = Duration::from_secs(30);
@@ -65,7 +67,7 @@ struct Shared {
 /// A recorder, and the task that sends what it files, as long as it is polled. It ends soon after the last recorder is gone.
 /// `controller` is named as the reporter, and `instance` as the process.
 pub fn channel(client: Client, controller: &'static str, instance: String) -> (Recorder, impl Future<Output = ()>) {
-    let (sender, receiver) = mpsc::channel(core::WAITING);
+    let (sender, receiver) = mpsc::channel(FILED);
     let shared = Arc::<Shared>::default();
     let sending = Sending { client, controller, instance, shared: shared.clone() };
     (Recorder { sender, shared }, sending.run(receiver))

@@ -43,7 +43,7 @@ impl Frames {
     pub fn next_document(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let unsearched = &self.buffer[self.searched..];
-            let Some(found) = unsearched.iter().position(|&byte| byte == b'\n') else {
+            let Some(found) = memchr::memchr(b'\n', unsearched) else {
                 self.searched = self.buffer.len();
                 return if self.searched > LONGEST_DOCUMENT { Err(Error::TooLong) } else { Ok(None) };
             };

@@ -102,7 +102,7 @@ impl fmt::Display for Key {
 /// One life of an object: a name that is deleted and created again has another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Uid(pub Arc<str>);
+pub struct Uid(#[serde(deserialize_with = "shared")] pub Arc<str>);
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +116,7 @@ impl fmt::Display for Uid {
 /// [`compare`](Self::compare) gives `None` where they are anything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ResourceVersion(pub Arc<str>);
+pub struct ResourceVersion(#[serde(deserialize_with = "shared")] pub Arc<str>);
 
 impl ResourceVersion {
     /// A version that no stored object can have: as a precondition of an apply it means "create".
@@ -157,8 +157,10 @@ impl fmt::Display for ResourceVersion {
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// The object's name.
+    #[serde(deserialize_with = "shared")]
     pub name: Arc<str>,
     /// Empty for an object without a namespace.
+    #[serde(deserialize_with = "shared")]
     pub namespace: Arc<str>,
     /// Which life of that name this is.
     pub uid: Uid,
@@ -204,6 +206,23 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(d
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Text in one allocation, where serde's own way to an `Arc<str>` takes a `String` before it.
+fn shared<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    struct Text;
+    impl serde::de::Visitor<'_> for Text {
+        type Value = Arc<str>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Arc<str>, E> {
+            Ok(text.into())
+        }
+    }
+    deserializer.deserialize_str(Text)
+}
+
 fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
     let mut annotations: Map = or_default(deserializer)?;
     annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
@@ -222,6 +241,7 @@ pub struct OwnerReference {
     /// The owner's kind.
     pub kind: Box<str>,
     /// The owner's name.
+    #[serde(deserialize_with = "shared")]
     pub name: Arc<str>,
     /// The owner's life; garbage collection goes by it.
     pub uid: Uid,

@@ -274,7 +274,7 @@ impl<K: Tenanted> Queue<K> {
 impl<K: Tenanted> State<K> {
     /// Changes the state, and picks those who have something to do because of it.
     fn change<R>(&mut self, change: impl FnOnce(&mut Self) -> R) -> (R, Woken) {
-        let (ready, wake_at) = (self.core.ready(), self.core.wake_at());
+        let (ready, due) = (self.core.ready(), self.core.waiting.next());
         let result = change(self);
         if self.has_ended() {
             return (result, self.wake_all());
@@ -282,7 +282,7 @@ impl<K: Tenanted> State<K> {
         let fresh = self.core.ready().saturating_sub(ready);
         let taker = if fresh > 0 { self.takers.next() } else { None };
         let others = if fresh > 1 { self.takers.drain(fresh - 1) } else { Vec::new() };
-        let driver = if self.core.wake_at() == wake_at { None } else { self.driver.take() };
+        let driver = if self.core.waiting.next() == due { None } else { self.driver.take() };
         (result, Woken { taker, driver, others })
     }
 
@@ -311,8 +311,9 @@ impl Woken {
     }
 }
 
+// Not by way of `as_nanos`, whose 128 bits cost more than all else that is done with a moment.
 fn nanos(duration: Duration) -> Nanos {
-    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! JSON documents in, typed entries out. Pure.
 //!
-//! Decoding takes two stages, so that an object which does not fit its type is told apart from a broken stream: it becomes
-//! an [`Entry::Invalid`] under its own key, and its neighbours are none the worse.
+//! What is as it should be is decoded in one pass. Else it takes two stages, so that an object which does not fit its type is
+//! told apart from a broken stream: it becomes an [`Entry::Invalid`] under its own key, and its neighbours are none the worse.
 
 use std::sync::Arc;
 
@@ -114,11 +114,11 @@ pub struct Page<T> {
 impl<T: Object> Page<T> {
     pub(super) fn decode(body: &[u8]) -> Result<Self, Error> {
         #[derive(Deserialize)]
-        struct List<'a> {
+        #[serde(bound(deserialize = "I: Deserialize<'de>"))]
+        struct List<I> {
             metadata: ListMetadata,
             // A server may send `null` for an empty list.
-            #[serde(borrow)]
-            items: Option<Vec<&'a RawValue>>,
+            items: Option<Vec<I>>,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -127,13 +127,29 @@ impl<T: Object> Page<T> {
             #[serde(rename = "continue", default)]
             continue_token: Option<String>,
         }
-        let list: List<'_> = serde_json::from_slice(body).map_err(Error::Decode)?;
-        let items = list.items.unwrap_or_default();
+        let text = std::str::from_utf8(body).ok();
+        let at_once = text.and_then(|text| serde_json::from_str::<List<Fitting<T>>>(text).ok());
+        let (metadata, entries) = if let Some(list) = at_once {
+            (list.metadata, list.items.unwrap_or_default().into_iter().map(|item| item.0).collect())
+        } else {
+            let list: List<&RawValue> = serde_json::from_slice(body).map_err(Error::Decode)?;
+            let items = list.items.unwrap_or_default().into_iter();
+            (list.metadata, items.map(|item| Entry::decode(item.get())).collect::<Result<_, _>>()?)
+        };
         Ok(Self {
-            version: list.metadata.resource_version,
-            continue_token: list.metadata.continue_token.filter(|token| !token.is_empty()),
-            entries: items.into_iter().map(|item| Entry::decode(item.get())).collect::<Result<_, _>>()?,
+            version: metadata.resource_version,
+            continue_token: metadata.continue_token.filter(|token| !token.is_empty()),
+            entries,
         })
+    }
+}
+
+/// An object that fits its type: decoding it fails if it does not.
+struct Fitting<T>(Entry<T>);
+
+impl<'de, T: Object> Deserialize<'de> for Fitting<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(|object| Self(Entry::Valid(Arc::new(object))))
     }
 }
 
@@ -169,6 +185,9 @@ impl<T: Object> Event<T> {
         struct Bookmark {
             metadata: Metadata,
         }
+        if let Some(event) = std::str::from_utf8(document).ok().and_then(Self::decode_at_once) {
+            return Ok(event);
+        }
         let Raw { kind, object } = serde_json::from_slice(document).map_err(Error::Decode)?;
         Ok(match &*kind {
             "ADDED" | "MODIFIED" => Self::Upsert(Entry::decode(object.get())?),
@@ -189,6 +208,22 @@ impl<T: Object> Event<T> {
         })
     }
 }
+
+impl<T: Object> Event<T> {
+    /// A change whose object fits its type, as the API server writes it; `None` for whatever else it may be.
+    fn decode_at_once(document: &str) -> Option<Self> {
+        let (change, object) = CHANGES.iter().find_map(|start| Some((start, document.strip_prefix(start)?)))?;
+        let mut objects = serde_json::Deserializer::from_str(object).into_iter::<T>();
+        let entry = Entry::Valid(Arc::new(objects.next()?.ok()?));
+        let end = object[objects.byte_offset()..].trim_ascii();
+        (end == "}").then(|| if *change == DELETED { Self::Delete(entry) } else { Self::Upsert(entry) })
+    }
+}
+
+/// How the API server begins the events that carry an object: by Go's `json.Marshal`, in the order of the struct's fields.
+const CHANGES: [&str; 3] = [r#"{"type":"ADDED","object":"#, r#"{"type":"MODIFIED","object":"#, DELETED];
+
+const DELETED: &str = r#"{"type":"DELETED","object":"#;
 
 /// Marks the bookmark behind the last initial event (KEP-3157).
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -257,6 +292,29 @@ pub(crate) mod tests {
         for entry in entries {
             assert!(matches!(entry, Entry::Invalid(_)));
             assert_eq!((entry.key(), &*entry.metadata().uid.0), (Key::new("", "bad"), "u"));
+        }
+    }
+
+    #[test]
+    fn an_event_means_the_same_however_it_is_written() {
+        let object = r#"{"metadata":{"name":"a","namespace":"n"},"size":1}"#;
+        for kind in ["ADDED", "MODIFIED", "DELETED"] {
+            for document in [
+                format!(r#"{{"type":"{kind}","object":{object}}}"#),
+                format!("{{\"type\":\"{kind}\",\"object\":{object} }}\r\n"),
+                format!(r#"{{"object":{object},"type":"{kind}"}}"#),
+                format!(r#"{{ "type": "{kind}", "object": {object}, "more": 1 }}"#),
+            ] {
+                match Event::<Thing>::decode(document.as_bytes()).expect("an event") {
+                    Event::Upsert(Entry::Valid(thing)) if kind != "DELETED" => assert_eq!(thing.size, 1),
+                    Event::Delete(Entry::Valid(thing)) if kind == "DELETED" => assert_eq!(thing.size, 1),
+                    other => panic!("{document}: {other:?}"),
+                }
+            }
+            for end in ["", "}}", ",\"object\":{}}"] {
+                let document = format!(r#"{{"type":"{kind}","object":{object}{end}"#);
+                assert!(Event::<Thing>::decode(document.as_bytes()).is_err(), "{document}");
+            }
         }
     }
 

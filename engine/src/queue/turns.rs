@@ -30,8 +30,9 @@ pub(super) struct Turns {
     /// Tenants by their hash alone: two that collide share their turns, and nothing else.
     index: HashTable<u32>,
     tenants: Vec<Tenant>,
-    /// The first free one of `tenants`; the others follow by their `next`.
-    free: u32,
+    /// Those that had no key at some time since they were last taken from here, each once. They stay in `index` until their
+    /// place is needed: a namespace whose keys come one by one would else be forgotten and met anew with each of them.
+    unused: Vec<u32>,
     lanes: [Order; LANES],
     /// Keys of the first lane that were handed out since the second was last served, or had none.
     passed_over: u32,
@@ -49,17 +50,23 @@ struct Order {
 #[derive(Debug)]
 struct Tenant {
     hash: u64,
-    /// How many keys of it are known, ready or not, and in how many lanes it has a turn. It is forgotten at zero.
+    /// How many keys of it are known, ready or not, and in how many lanes it has a turn. At zero it may be forgotten.
     uses: u32,
+    /// Whether it is in `unused`.
+    is_listed: bool,
     lists: [List; LANES],
     has_turn: [bool; LANES],
-    /// The next free one, if this one is.
-    next: u32,
 }
 
 impl Turns {
     pub(super) fn new() -> Self {
-        Self { index: HashTable::new(), tenants: Vec::new(), free: NONE, lanes: Default::default(), passed_over: 0 }
+        Self {
+            index: HashTable::new(),
+            tenants: Vec::new(),
+            unused: Vec::new(),
+            lanes: Default::default(),
+            passed_over: 0,
+        }
     }
 
     /// The number of the tenant with this hash, for one more of its keys.
@@ -69,32 +76,43 @@ impl Turns {
             tenants[number as usize].uses += 1;
             return number;
         }
-        let tenant = Tenant { hash, uses: 1, lists: [List::EMPTY; LANES], has_turn: [false; LANES], next: NONE };
-        let number = if self.free == NONE {
-            tenants.push(tenant);
-            // There are no more tenants than keys, which are counted by a number of the same width.
-            u32::try_from(tenants.len() - 1).unwrap_or(NONE)
-        } else {
-            let number = self.free;
-            self.free = tenants[number as usize].next;
-            tenants[number as usize] = tenant;
+        let tenant = Tenant { hash, uses: 1, is_listed: false, lists: [List::EMPTY; LANES], has_turn: [false; LANES] };
+        let number = if let Some(number) = self.forget_one() {
+            self.tenants[number as usize] = tenant;
             number
+        } else {
+            self.tenants.push(tenant);
+            // There are no more tenants than keys, which are counted by a number of the same width.
+            u32::try_from(self.tenants.len() - 1).unwrap_or(NONE)
         };
+        let tenants = &self.tenants;
         self.index.insert_unique(hash, number, |&number| tenants[number as usize].hash);
         number
+    }
+
+    /// Forgets a tenant without keys, and returns its number.
+    fn forget_one(&mut self) -> Option<u32> {
+        while let Some(number) = self.unused.pop() {
+            let tenant = &mut self.tenants[number as usize];
+            tenant.is_listed = false;
+            if tenant.uses > 0 {
+                continue;
+            }
+            if let Ok(entry) = self.index.find_entry(tenant.hash, |&other| other == number) {
+                entry.remove();
+            }
+            return Some(number);
+        }
+        None
     }
 
     /// Says that a key of the tenant is no longer known.
     pub(super) fn leave(&mut self, number: u32) {
         let tenant = &mut self.tenants[number as usize];
         tenant.uses -= 1;
-        if tenant.uses > 0 {
-            return;
-        }
-        tenant.next = self.free;
-        self.free = number;
-        if let Ok(entry) = self.index.find_entry(tenant.hash, |&other| other == number) {
-            entry.remove();
+        if tenant.uses == 0 && !tenant.is_listed {
+            tenant.is_listed = true;
+            self.unused.push(number);
         }
     }
 
@@ -108,10 +126,10 @@ impl Turns {
         [self.lanes[0].keys, self.lanes[1].keys]
     }
 
-    /// How many tenants are known.
+    /// How many tenants have keys.
     #[cfg(test)]
     pub(super) fn tenants(&self) -> usize {
-        self.index.len()
+        self.tenants.iter().filter(|tenant| tenant.uses > 0).count()
     }
 
     /// Since when the key is ready that has been so for longest. Costs as much as there are tenants with a key that is ready.

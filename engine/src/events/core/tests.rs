@@ -151,6 +151,24 @@ fn a_server_that_is_away_is_waited_for_and_given_up_in_the_end() {
 }
 
 #[test]
+fn the_busier_the_server_the_fewer_events_it_is_sent() {
+    let mut core = Core::default();
+    let took = Duration::from_millis(20);
+    for uid in ["a", "b", "c"] {
+        observe(&mut core, Now::ZERO, &about(uid, ""));
+    }
+    let first = core.next(Now::ZERO).expect("the first goes at once");
+    assert!(core.next(took).is_none() && core.wake_at().is_none(), "one at a time");
+    core.answered(took, 0.0, &first.subject, Answer::Done);
+    let rested = took * (1 + REST);
+    assert!(core.next(rested.saturating_sub(Duration::from_nanos(1))).is_none());
+    assert_eq!(core.wake_at(), Some(rested));
+    assert!(core.next(rested).is_some());
+    core.close();
+    assert!(core.next(rested).is_some(), "at the end there is no time for that");
+}
+
+#[test]
 fn an_event_that_is_gone_goes_on_as_another_one() {
     let (mut core, subject) = (Core::default(), about("a", ""));
     observe(&mut core, Now::ZERO, &subject);

@@ -1,0 +1,1 @@
+//! Nothing but its bench: kube-rs' store and scheduler beside this project's.
