@@ -3,7 +3,9 @@
 //! Every setting of `run` is a flag and an environment variable, `APPLICATION_OPERATOR_` and the
 //! flag's name; the flag wins. Neither files nor the network are touched here.
 
+mod allowances;
 mod election;
+mod plan;
 mod value;
 
 use std::error::Error;
@@ -12,14 +14,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use engine::object;
 
+pub use self::allowances::Allowances;
 pub use self::election::Election;
+pub use self::plan::{Output, Plan};
 pub use self::value::Address;
-use crate::application::Allowed;
 use crate::manifests;
 
 /// Exit code of a command that failed while it ran.
@@ -45,6 +48,8 @@ pub enum Command {
     Run(Run),
     /// Print the manifests that `kubectl apply -f` needs to run the operator in a cluster
     Manifests(Manifests),
+    /// Print what the operator would do about the Applications in a file, and do nothing
+    Plan(Plan),
 }
 
 /// Settings of `run`.
@@ -113,38 +118,9 @@ pub struct Run {
     #[command(flatten)]
     pub election: Election,
 
-    /// Let Applications name a service account, and have its token
-    #[arg(
-        long,
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new(),
-        env = "APPLICATION_OPERATOR_ALLOW_SERVICE_ACCOUNTS"
-    )]
-    pub allow_service_accounts: bool,
-
-    /// Kinds of volumes that Applications may have, as Volume names them (emptyDir, configMap, secret, …); all for every
-    /// kind; may be repeated, or list several with commas; where absent, none
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = value::volume_kind, env = "APPLICATION_OPERATOR_ALLOW_VOLUMES")]
-    pub allow_volumes: Vec<String>,
-
-    /// Let Applications have more than the Pod Security Standard baseline grants
-    #[arg(
-        long,
-        value_name = "BOOL",
-        action = ArgAction::Set,
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new(),
-        env = "APPLICATION_OPERATOR_ALLOW_PRIVILEGED"
-    )]
-    pub allow_privileged: bool,
+    /// What Applications may reach.
+    #[command(flatten)]
+    pub allowances: Allowances,
 
     /// Form of the log on stderr
     #[arg(
@@ -165,17 +141,6 @@ pub struct Run {
         env = "APPLICATION_OPERATOR_LOG_LEVEL"
     )]
     pub log_level: String,
-}
-
-impl Run {
-    /// What Applications may reach.
-    pub fn allowed(&self) -> Allowed {
-        Allowed {
-            service_accounts: self.allow_service_accounts,
-            volumes: self.allow_volumes.iter().filter(|kind| !kind.is_empty()).cloned().collect(),
-            privileged: self.allow_privileged,
-        }
-    }
 }
 
 /// Settings of `manifests`.
@@ -227,6 +192,11 @@ impl Exit {
         Self { message, code: MISUSED }
     }
 
+    /// Something is in the way, as this line tells.
+    pub fn problem(line: &str) -> Self {
+        Self { message: format!("application-operator: {line}\n"), code: FAILED }
+    }
+
     /// Tells it and returns the exit code.
     pub fn report(self) -> ExitCode {
         // Nobody is left to be told that the output is closed.
@@ -258,9 +228,15 @@ impl From<clap::Error> for Exit {
 pub fn parse<I>(words: I) -> Result<Args, Exit>
 where
     I: IntoIterator,
-    I::Item: Into<OsString> + Clone,
+    I::Item: Into<OsString>,
 {
-    let mut args = Args::try_parse_from(words)?;
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    // Where 2 says that something would change, it can't say this as well.
+    let code = if words.get(1).is_some_and(|word| word == "plan") { FAILED } else { MISUSED };
+    let mut args = Args::try_parse_from(words).map_err(|error| match Exit::from(error) {
+        Exit { message, code: MISUSED } => Exit { message, code },
+        help => help,
+    })?;
     if let Command::Run(run) = &mut args.command {
         // An empty variable is how a manifest says "nothing special".
         run.namespaces.retain(|namespace| !namespace.is_empty());

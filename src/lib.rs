@@ -16,3 +16,4 @@ pub mod reconcile; // observe -> plan -> apply -> status
 pub mod admin; // what the kubelet, Prometheus and people ask
 pub mod election; // who acts, of several replicas
 pub mod run; // wiring
+pub mod preview; // files with Applications -> what would become of them

@@ -3,14 +3,17 @@
 use std::process::ExitCode;
 
 use application_operator::args::{self, Command, Exit};
-use application_operator::{manifests, run};
+use application_operator::{manifests, preview, run};
 
 fn main() -> ExitCode {
+    let failed = |error: &dyn std::error::Error| Exit::failed(error);
     let done = args::parse(std::env::args_os()).and_then(|args| match args.command {
-        Command::Run(args) => run::run(&args).map_err(|error| Exit::failed(&error)),
+        Command::Run(args) => run::run(&args).map(|()| ExitCode::SUCCESS).map_err(|error| failed(&error)),
         Command::Manifests(to) => {
-            manifests::deliver(&to.image, to.output_dir.as_deref()).map_err(|error| Exit::failed(&error))
+            let delivered = manifests::deliver(&to.image, to.output_dir.as_deref());
+            delivered.map(|()| ExitCode::SUCCESS).map_err(|error| failed(&error))
         }
+        Command::Plan(args) => preview::preview(&args).map_err(|error| failed(&error)),
     });
-    done.map_or_else(Exit::report, |()| ExitCode::SUCCESS)
+    done.unwrap_or_else(Exit::report)
 }

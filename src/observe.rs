@@ -42,6 +42,28 @@ impl Found {
             _ => None,
         }
     }
+
+    /// Whose `child` is, which stands under the name of a child of that kind of the Application with that uid.
+    pub fn judge(kind: Kind, child: Arc<Live>, uid: &Uid) -> Self {
+        let metadata = &child.metadata;
+        // The Go operator's children bear an owner reference that is not marked as controller.
+        let owned = metadata.owner_references.iter().any(|owner| owner.uid == *uid);
+        let marked = metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| **marked == *uid.0);
+        // An Application that was deleted and created again finds the children of its earlier life, which the garbage
+        // collector is about to remove.
+        let bequeathed = metadata.owner_references.iter().any(|owner| {
+            owner.refers_to(&Application::RESOURCE) && kind.name(&owner.name) == *metadata.name && owner.uid != *uid
+        });
+        match metadata.controller() {
+            _ if bequeathed && !owned && !marked => Self::Leaving(child),
+            Some(other) if other.uid != *uid => {
+                Self::Foreign(format!("is controlled by {} {}", other.kind, other.name))
+            }
+            _ if !owned && !marked => Self::Foreign("is not owned by this Application".to_owned()),
+            _ if metadata.is_terminating() => Self::Leaving(child),
+            _ => Self::Own(child),
+        }
+    }
 }
 
 /// What there is of one Application.
@@ -106,26 +128,10 @@ fn found<K: Marker>(cache: &Reader<Child<K>>, application: &Key, uid: &Uid) -> (
 }
 
 fn find<K: Marker>(kind: Kind, entry: Option<Entry<Child<K>>>, uid: &Uid) -> Found {
-    let child = match entry {
-        None => return Found::Absent,
-        Some(Entry::Invalid(invalid)) => return Found::Foreign(format!("can't be decoded: {}", invalid.error)),
-        Some(Entry::Valid(child)) => child.0.clone(),
-    };
-    let metadata = &child.metadata;
-    // The Go operator's children bear an owner reference that is not marked as controller.
-    let owned = metadata.owner_references.iter().any(|owner| owner.uid == *uid);
-    let marked = metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| **marked == *uid.0);
-    // An Application that was deleted and created again finds the children of its earlier life, which the garbage collector
-    // is about to remove.
-    let bequeathed = metadata.owner_references.iter().any(|owner| {
-        owner.refers_to(&Application::RESOURCE) && kind.name(&owner.name) == *metadata.name && owner.uid != *uid
-    });
-    match metadata.controller() {
-        _ if bequeathed && !owned && !marked => Found::Leaving(child),
-        Some(other) if other.uid != *uid => Found::Foreign(format!("is controlled by {} {}", other.kind, other.name)),
-        _ if !owned && !marked => Found::Foreign("is not owned by this Application".to_owned()),
-        _ if metadata.is_terminating() => Found::Leaving(child),
-        _ => Found::Own(child),
+    match entry {
+        None => Found::Absent,
+        Some(Entry::Invalid(invalid)) => Found::Foreign(format!("can't be decoded: {}", invalid.error)),
+        Some(Entry::Valid(child)) => Found::judge(kind, child.0.clone(), uid),
     }
 }
 

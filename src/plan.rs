@@ -8,6 +8,7 @@ pub mod compare;
 mod deployment;
 mod pod;
 pub mod ports;
+pub mod predict;
 mod quantity;
 mod security;
 mod service;

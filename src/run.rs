@@ -197,7 +197,7 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         workers = args.max_concurrent_reconciles,
         "starting"
     );
-    let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowed());
+    let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowances.allowed());
     let stopped = election::elected(elector, controller.run(reconciler, shutdown)).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let events = async { while background.join_next().await.is_some() {} };

@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::CommandFactory;
 
 use super::*;
+use crate::application::Allowed;
 
 fn run(words: &[&str]) -> Result<Run, Exit> {
     let all = ["application-operator", "run"].iter().chain(words);
     match parse(all)?.command {
         Command::Run(run) => Ok(run),
-        Command::Manifests(_) => panic!("`run` was asked for"),
+        Command::Manifests(_) | Command::Plan(_) => panic!("`run` was asked for"),
     }
 }
 
@@ -27,8 +28,13 @@ fn the_definition_is_sound() {
 
 #[test]
 fn every_setting_is_an_environment_variable_too() {
+    // What a person says to `plan` each time anew is no setting.
+    let is_said = |command: &str, arg: &str| {
+        let said = ["files", "offline", "output", "namespace", "server_side", "field_manager"];
+        arg == "help" || command == "plan" && said.contains(&arg)
+    };
     for command in Args::command().get_subcommands() {
-        for arg in command.get_arguments().filter(|arg| arg.get_id() != "help") {
+        for arg in command.get_arguments().filter(|arg| !is_said(command.get_name(), arg.get_id().as_str())) {
             let flag = arg.get_long().unwrap().to_uppercase().replace('-', "_");
             let variable = format!("APPLICATION_OPERATOR_{flag}");
             assert_eq!(arg.get_env(), Some(variable.as_ref()), "{arg}");
@@ -46,9 +52,7 @@ fn nothing_said_means_the_defaults() {
         metrics_bind_address: address("127.0.0.1:8080"),
         health_probe_bind_address: address("[::]:8081"),
         debug_bind_address: Address::Disabled,
-        allow_service_accounts: false,
-        allow_volumes: vec![],
-        allow_privileged: false,
+        allowances: Allowances::default(),
         election: Election {
             leader_elect: None,
             leader_elect_lease_duration: Duration::from_secs(15),
@@ -78,10 +82,10 @@ fn leader_elect_takes_a_value_only_after_an_equals_sign() {
 
 #[test]
 fn what_applications_may_reach_is_said_by_kind() {
-    assert_eq!(run(&[]).unwrap().allowed(), Allowed::default());
+    assert_eq!(run(&[]).unwrap().allowances.allowed(), Allowed::default());
     let run_all = run(&["--allow-volumes=emptyDir,secret", "--allow-service-accounts", "--allow-privileged"]).unwrap();
     let volumes = ["emptyDir".to_owned(), "secret".to_owned()].into();
-    assert_eq!(run_all.allowed(), Allowed { service_accounts: true, volumes, privileged: true });
+    assert_eq!(run_all.allowances.allowed(), Allowed { service_accounts: true, volumes, privileged: true });
     assert!(run(&["--allow-volumes=emptydir"]).is_err(), "no kind of volume");
 }
 
@@ -189,4 +193,15 @@ fn variables_speak_where_flags_are_silent() {
         .unwrap();
     let output = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success() && output.contains("1 passed"), "{output}");
+}
+
+#[test]
+fn of_a_plan_2_says_that_something_would_change_and_nothing_else() {
+    let refused = |words: &[&str]| parse(["application-operator"].iter().chain(words)).unwrap_err();
+    assert_eq!(refused(&["plan"]).code, FAILED);
+    assert_eq!(refused(&["plan", "-f", "a.yaml", "-o", "xml"]).code, FAILED);
+    assert_eq!(refused(&["plan", "-f", "a.yaml", "--field-manager=flux"]).code, FAILED);
+    let help = refused(&["plan", "--help"]);
+    assert!(help.code == 0 && help.message.contains("0 nothing would change, 2 something would"), "{}", help.message);
+    assert_eq!(refused(&["run", "--log-level=loud"]).code, MISUSED);
 }

@@ -107,13 +107,13 @@ fn means_absent(wish: &Value, path: &str) -> bool {
     }
 }
 
-fn is_same_quantity(wish: &Value, live: &Value, path: &str) -> bool {
+pub(super) fn is_same_quantity(wish: &Value, live: &Value, path: &str) -> bool {
     let holds_one = |place: &&str| if place.ends_with('.') { path.contains(*place) } else { path.ends_with(*place) };
     QUANTITIES.iter().any(holds_one) && quantity::is_same(wish, live)
 }
 
 fn list_difference(wish: &[Value], live: &[Value], path: &mut String) -> Option<String> {
-    let Some(List { keys, is_exact }) = list(path) else {
+    let Some(keyed) = list(path) else {
         // One value, in whose entries the server may have filled in what is left out.
         let differs = wish.len() != live.len()
             || wish
@@ -122,20 +122,19 @@ fn list_difference(wish: &[Value], live: &[Value], path: &mut String) -> Option<
                 .any(|(wish, live)| below(path, &["[]"], |path| difference(wish, live, path)).is_some());
         return differs.then(|| path.clone());
     };
-    let same = |one: &Value, other: &Value| keys.iter().all(|key| named(one, key) == named(other, key));
     let differing = wish.iter().find_map(|wish| {
-        let live = live.iter().find(|live| same(wish, live));
-        let label = label(wish, keys[0]);
+        let live = live.iter().find(|live| keyed.is_same(wish, live));
+        let label = label(wish, keyed.keys[0]);
         below(path, &["[", &label, "]"], |path| match live {
             Some(live) => difference(wish, live, path),
             None => Some(path.clone()),
         })
     });
     differing.or_else(|| {
-        let foreign = live.iter().find(|live| is_exact && !wish.iter().any(|wish| same(wish, live)));
+        let foreign = live.iter().find(|live| keyed.is_exact && !wish.iter().any(|wish| keyed.is_same(wish, live)));
         // The API server keeps entries of the same key apart where one of them was there first.
-        let doubled = || live.last().filter(|_| is_exact && live.len() != wish.len());
-        foreign.or_else(doubled).map(|entry| format!("{path}[{}]", label(entry, keys[0])))
+        let doubled = || live.last().filter(|_| keyed.is_exact && live.len() != wish.len());
+        foreign.or_else(doubled).map(|entry| format!("{path}[{}]", label(entry, keyed.keys[0])))
     })
 }
 
@@ -157,17 +156,24 @@ fn label<'a>(entry: &'a Value, key: &str) -> Cow<'a, str> {
 }
 
 /// A list whose entries have keys.
-struct List {
+pub(super) struct List {
     /// The fields that tell the entries apart (`x-kubernetes-list-map-keys`).
     keys: &'static [&'static str],
     /// Whether entries that are not wished are drift.
-    is_exact: bool,
+    pub(super) is_exact: bool,
+}
+
+impl List {
+    /// Whether two entries are the same one, in whatever state.
+    pub(super) fn is_same(&self, one: &Value, other: &Value) -> bool {
+        self.keys.iter().all(|key| named(one, key) == named(other, key))
+    }
 }
 
 /// What kind of list stands at `path`; `None` for one that is a single value.
 ///
 /// The keys are those that Kubernetes gives its types (`x-kubernetes-list-map-keys`).
-fn list(path: &str) -> Option<List> {
+pub(super) fn list(path: &str) -> Option<List> {
     let shared = |keys: &'static [&'static str]| Some(List { keys, is_exact: false });
     match path.rsplit('.').next() {
         Some("containers" | "initContainers" | "env" | "volumes" | "imagePullSecrets") => shared(&["name"]),

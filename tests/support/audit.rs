@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) code: u64,
+    /// The path, and what is asked for behind it.
+    pub(crate) uri: String,
     /// When it came.
     pub(crate) at: Timestamp,
 }
@@ -33,6 +35,7 @@ impl Request {
             subresource: text("/objectRef/subresource"),
             namespace: text("/objectRef/namespace"),
             name: text("/objectRef/name"),
+            uri: text("/requestURI"),
             code: line.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
             at: text("/requestReceivedTimestamp").parse().ok()?,
         })

@@ -1,0 +1,436 @@
+//! `application-operator plan` as its users run it: what it foretells is what then happens, it writes nothing, and it says in
+//! one line what is wrong with what it is given.
+
+mod support;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use cluster::Options;
+use serde_json::{Value, json};
+
+use crate::support::{Operator, Space, World, uid, wait_for};
+
+/// A cluster without controllers, in which no pod ever runs: nothing here is about pods that do.
+fn world() -> Option<&'static World> {
+    static WORLD: OnceLock<Option<World>> = OnceLock::new();
+    let world = WORLD.get_or_init(|| {
+        let users = ["limited", "other"].map(str::to_owned).into();
+        let world = World::bare(Options { users, ..Options::api_only() })?;
+        // Before it knows what an Application is.
+        let plan = Plan::of(&world, "default", "unknown", &[APPLICATION]);
+        plan.is_refused("the cluster does not know Applications: apply crds/ first, or use --offline");
+        world.install();
+        Some(world)
+    });
+    world.as_ref()
+}
+
+/// A namespace, which an operator of its own looks after.
+fn operated(name: &str) -> Option<(Space<'static>, Operator)> {
+    let space = world()?.space(name);
+    let operator = space.operator();
+    Some((space, operator))
+}
+
+const APPLICATION: &str = "apiVersion: minetto.dev/v1alpha1\nkind: Application\nmetadata: {name: web}\n\
+    spec: {image: 'nginx:1', port: 80, replicas: 3}\n";
+
+/// The manifest of an Application.
+fn manifest(name: &str, spec: &Value) -> String {
+    json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application", "metadata": {"name": name}, "spec": spec})
+        .to_string()
+}
+
+/// What `plan` said, and how it ended.
+struct Plan {
+    code: Option<i32>,
+    out: String,
+    said: String,
+}
+
+impl Plan {
+    fn run(args: &[&str], input: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_application-operator"));
+        command.arg("plan").args(args).env_clear();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        // It fails only if nobody reads it, as with a wrong flag.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self { code: status.code(), out: text(stdout), said: text(stderr) }
+    }
+
+    /// What is planned of files with these contents, in a namespace.
+    fn of(world: &World, namespace: &str, name: &str, contents: &[&str]) -> Self {
+        Self::with(world.cluster.kubeconfig(), &["-n", namespace], name, contents)
+    }
+
+    fn with(kubeconfig: &Path, args: &[&str], name: &str, contents: &[&str]) -> Self {
+        let files: Vec<String> = contents
+            .iter()
+            .enumerate()
+            .map(|(index, content)| file(&format!("{name}-{index}.yaml"), content).display().to_string())
+            .collect();
+        let mut all = vec!["--kubeconfig", kubeconfig.to_str().expect("UTF-8")];
+        all.extend(files.iter().flat_map(|file| ["-f", file]));
+        all.extend(args);
+        Self::run(&all, "")
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("no JSON: {} {}", self.out, self.said))
+    }
+
+    /// It has ended with 1, and one line that contains `expected`.
+    #[track_caller]
+    fn is_refused(&self, expected: &str) {
+        assert_eq!(self.code, Some(1), "{}{}", self.out, self.said);
+        assert_eq!(self.said.lines().count(), 1, "{}", self.said);
+        assert!(self.said.starts_with("application-operator: ") && self.said.contains(expected), "{}", self.said);
+    }
+
+    /// It has ended with `code`, and printed each of `expected`.
+    #[track_caller]
+    fn shows(&self, code: i32, expected: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.said);
+        for expected in expected {
+            assert!(self.out.contains(expected), "{expected} in:\n{}", self.out);
+        }
+    }
+}
+
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plan-{}-{name}", std::process::id()));
+    fs::write(&path, content).expect("a file");
+    path
+}
+
+/// Path of a child, from the kind that the plan names.
+fn resource(kind: &str) -> &'static str {
+    match kind {
+        "Application" => "applications",
+        "Deployment" => "deployments",
+        "Service" => "services",
+        "PodDisruptionBudget" => "poddisruptionbudgets",
+        "HorizontalPodAutoscaler" => "horizontalpodautoscalers",
+        other => panic!("{other} is a new kind"),
+    }
+}
+
+/// An object as a plan shows it.
+fn shown(mut object: Value) -> Value {
+    let marks = ["kubectl.kubernetes.io/last-applied-configuration", "minetto.dev/applied-hash"];
+    object.as_object_mut().expect("an object").remove("status");
+    let metadata = object["metadata"].as_object_mut().expect("metadata");
+    for field in ["creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"] {
+        metadata.remove(field);
+    }
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.retain(|name, _| !marks.contains(&name.as_str()));
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    object
+}
+
+/// Whether `live` has all that `wish` has.
+fn has(live: &Value, wish: &Value) -> bool {
+    match (live, wish) {
+        (Value::Object(live), Value::Object(wish)) => {
+            wish.iter().all(|(field, wish)| live.get(field).is_some_and(|live| has(live, wish)))
+        }
+        (Value::Array(live), Value::Array(wish)) => {
+            live.len() == wish.len() && live.iter().zip(wish).all(|(live, wish)| has(live, wish))
+        }
+        (live, wish) => live == wish,
+    }
+}
+
+#[test]
+fn what_is_foretold_is_what_happens() {
+    let Some((space, _operator)) = operated("foretold") else { return };
+    let web = |image: &str, more: Value| {
+        let mut spec = json!({"image": image, "port": 80, "replicas": 4});
+        for (field, value) in more.as_object().expect("fields") {
+            spec[field] = value.clone();
+        }
+        spec
+    };
+    let env = json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]);
+    let steps = [
+        (web("nginx:1", json!({})), "3 created; 4 pods start"),
+        (web("nginx:2", json!({})), "2 changed; 4 pods restart"),
+        (web("nginx:2", json!({"replicas": 6})), "2 changed; 2 pods start"),
+        (web("nginx:2", json!({"replicas": 4, "minReadySeconds": 3})), "2 changed; 2 pods stop"),
+        (
+            web("nginx:2", json!({"env": env, "podDisruptionBudget": {}, "resources": {"limits": {"cpu": "0.5"}}})),
+            "1 created, 2 changed; 4 pods restart",
+        ),
+        (
+            web("nginx:2", json!({"env": [env[1]], "service": {"type": "ClusterIP"}})),
+            "3 changed, 1 deleted; 4 pods restart",
+        ),
+        (
+            web("nginx:3", json!({"strategy": {"type": "Recreate"}, "service": {"type": "ClusterIP"}})),
+            "2 changed; 4 pods restart; 1 application stands still for a time",
+        ),
+        (web("nginx:4", json!({"paused": true, "port": 8080})), "3 changed; no pod restarts"),
+        (json!({"image": "nginx:4"}), "2 changed, 1 deleted; 1 pod restarts, 3 pods stop"),
+    ];
+    for (index, (spec, summary)) in steps.iter().enumerate() {
+        let manifest = manifest("web", spec);
+        let text = Plan::of(space.world, &space.name, "foretold", &[&manifest]);
+        text.shows(2, &[&format!("Plan: {summary}")]);
+        let path = file("foretold-0.yaml", &manifest);
+        let plan =
+            Plan::with(space.world.cluster.kubeconfig(), &["-n", &space.name, "-o", "json"], "foretold", &[&manifest]);
+        let plan = plan.json();
+
+        space.kubectl(&["apply", "-f", path.to_str().expect("UTF-8")]);
+        space.wait_for_status("web", "to be looked at", |_| true);
+        let objects = plan["applications"][0]["objects"].as_array().expect("objects").clone();
+        for object in objects {
+            let (kind, name) = (object["kind"].as_str().expect("a kind"), object["name"].as_str().expect("a name"));
+            let what = format!("step {index}: {kind} {name} to be as foretold");
+            wait_for(&what, || match (space.get(resource(kind), name), &object["action"]) {
+                (None, action) => (action == "delete").then_some(()),
+                (Some(live), action) if action == "create" => has(&live, &object["after"]).then_some(()),
+                // The node port of a Service that becomes one with node ports is yet to be handed out.
+                (Some(live), _) if kind == "Service" => has(&shown(live), &object["after"]).then_some(()),
+                (Some(live), _) => (shown(live) == object["after"]).then_some(()),
+            });
+        }
+        Plan::of(space.world, &space.name, "foretold", &[&manifest]).shows(0, &["Plan: nothing changes\n"]);
+    }
+}
+
+#[test]
+fn nothing_is_written_and_no_more_is_needed_than_to_read_and_to_try() {
+    let Some((space, _operator)) = operated("readonly") else { return };
+    let kubeconfig = space.world.cluster.kubeconfig_for("limited");
+    let children = "deployments.apps,services,poddisruptionbudgets.policy,horizontalpodautoscalers.autoscaling";
+    let resources = format!("--resource=applications.minetto.dev,{children}");
+    space.kubectl(&["create", "role", "planner", "--verb=get,create,patch", &resources]);
+    let owners = ["create", "role", "owner", "--verb=update", "--resource=applications.minetto.dev/finalizers"];
+    space.kubectl(&owners);
+    space.kubectl(&["create", "rolebinding", "owner", "--role=owner", "--user=limited"]);
+    space.kubectl(&["create", "rolebinding", "planner", "--role=planner", "--user=limited"]);
+    wait_for("the rights to count", || {
+        let plan = Plan::with(&kubeconfig, &["-n", "readonly"], "readonly", &[APPLICATION]);
+        (plan.code == Some(2)).then_some(())
+    });
+    let applied = manifest("web", &json!({"image": "nginx:1", "port": 80, "podDisruptionBudget": {}}));
+    space.kubectl(&["apply", "-f", file("readonly.yaml", &applied).to_str().expect("UTF-8")]);
+    space.wait_until_converged("web");
+    let before: Vec<_> = ["applications", "deployments", "services"].map(|kind| space.list(kind)).into();
+    let plan = Plan::with(&kubeconfig, &["-n", "readonly"], "readonly", &[APPLICATION]);
+    plan.shows(2, &["you may not read the namespace", "+  replicas: 3\n", "- PodDisruptionBudget web-budget"]);
+    let after: Vec<_> = ["applications", "deployments", "services"].map(|kind| space.list(kind)).into();
+    assert_eq!(before, after);
+    let asked: Vec<_> = space.world.requests().into_iter().filter(|request| request.user == "limited").collect();
+    assert!(asked.iter().any(|request| request.uri.contains("dryRun=All")), "{asked:#?}");
+    let written: Vec<_> =
+        asked.iter().filter(|request| !request.is_read() && !request.uri.contains("dryRun=All")).collect();
+    assert!(written.is_empty(), "{written:#?}");
+}
+
+#[test]
+fn without_the_right_to_try_a_child_it_is_foretold_all_the_same() {
+    let Some((space, _operator)) = operated("rights") else { return };
+    let spec = json!({"image": "nginx:1", "port": 80, "replicas": 2, "env": [{"name": "A", "value": "1"}]});
+    space.kubectl(&["apply", "-f", file("applied.yaml", &manifest("web", &spec)).to_str().expect("UTF-8")]);
+    space.wait_until_converged("web");
+    let kubeconfig = space.world.cluster.kubeconfig_for("other");
+    let plan = || {
+        Plan::with(
+            &kubeconfig,
+            &["-n", "rights"],
+            "rights",
+            &[&manifest("web", &json!({"image": "nginx:1", "port": 80, "replicas": 2}))],
+        )
+    };
+    plan().is_refused("can't read Application web: the API server answered 403 Forbidden");
+
+    let rules = ["create", "role", "app", "--verb=get,create,patch", "--resource=applications.minetto.dev"];
+    space.kubectl(&rules);
+    space.kubectl(&["create", "rolebinding", "app", "--role=app", "--user=other"]);
+    wait_for("the rights to count", || (!plan().said.contains("Application web: the API")).then_some(()));
+    plan().is_refused("can't read Deployment web-deployment");
+
+    let children = "deployments.apps,services,poddisruptionbudgets.policy,horizontalpodautoscalers.autoscaling";
+    space.kubectl(&["create", "role", "children", "--verb=get", &format!("--resource={children}")]);
+    space.kubectl(&["create", "rolebinding", "children", "--role=children", "--user=other"]);
+    let plan = wait_for("the rights to count", || Some(plan()).filter(|plan| plan.code == Some(2)));
+    plan.shows(
+        2,
+        &[
+            "you may not write deployments.apps: what becomes of Deployment web-deployment is told without the server",
+            "-      - env:\n-        - name: A\n",
+            "replaces 2 pods",
+        ],
+    );
+}
+
+#[test]
+fn what_stands_in_the_way_is_told_and_ends_with_1() {
+    let Some((space, _operator)) = operated("way") else { return };
+    space.create("services", &json!({"metadata": {"name": "web-service"}, "spec": {"ports": [{"port": 1}]}}));
+    let plan = Plan::of(space.world, "way", "way", &[APPLICATION]);
+    plan.is_refused("Application way/web: Service web-service is not owned by this Application");
+    plan.shows(1, &["! Service web-service        contested", "+ Deployment web-deployment", "1 contested"]);
+
+    let refused = Plan::of(
+        space.world,
+        "way",
+        "refused",
+        &[&manifest(
+            "a",
+            &json!({"image": "nginx", "resources": {
+        "requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}),
+        )],
+    );
+    refused.is_refused("Deployment a-deployment would be refused: Deployment.apps \"a-deployment\" is invalid");
+    let disallowed = manifest("a", &json!({"image": "nginx", "volumes": [{"name": "v", "hostPath": {"path": "/"}}]}));
+    Plan::of(space.world, "way", "disallowed", &[&disallowed]).is_refused("--allow-volumes=hostPath");
+    let allowed = ["-n", "way", "--allow-volumes=all"];
+    Plan::with(space.world.cluster.kubeconfig(), &allowed, "allowed", &[&disallowed]).shows(2, &["hostPath"]);
+}
+
+#[test]
+fn the_former_operators_children_are_adopted_and_foreign_ports_go() {
+    let Some(world) = world() else { return };
+    let space = world.space("former");
+    let application = space.application("web", &json!({"image": "nginx:1", "port": 80, "replicas": 2}));
+    let owner =
+        json!([{"apiVersion": "minetto.dev/v1alpha1", "kind": "Application", "name": "web", "uid": uid(&application)}]);
+    let labels = json!({"app": "web", "label": "web"});
+    space.create("deployments", &json!({"metadata": {"name": "web-deployment", "ownerReferences": owner},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"label": "web"}}, "template": {"metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "web-container", "image": "nginx:1", "ports": [{"containerPort": 80}]}]}}}}));
+    space.create(
+        "services",
+        &json!({"metadata": {"name": "web-service", "ownerReferences": owner},
+        "spec": {"type": "NodePort", "selector": {"app": "web"},
+            "ports": [{"name": "http", "port": 9999}, {"name": "old", "port": 80}]}}),
+    );
+    let plan = Plan::of(world, "former", "former", &[&manifest("web", &json!({"image": "nginx:1", "port": 80}))]);
+    plan.shows(
+        2,
+        &[
+            "= Application web            unchanged",
+            "~ Deployment web-deployment  adopted from the former operator: replaces 2 pods",
+            "~ Service web-service        adopted from the former operator: no longer offers 9999/TCP",
+        ],
+    );
+    let operator = space.operator();
+    space.wait_until_converged("web");
+    drop(operator);
+}
+
+#[test]
+fn input_of_no_use_is_told_in_one_line() {
+    let Some((space, _operator)) = operated("input") else { return };
+    let of = |content: &str| Plan::of(space.world, "input", "input", &[content]);
+    of("").is_refused("no Application in ");
+    of("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n").is_refused(", only a ConfigMap");
+    of(&format!("{APPLICATION}---\n{APPLICATION}")).is_refused("Application input/web stands in ");
+    of(&format!("{APPLICATION}---\nkind: [\n")).is_refused("input-0.yaml:6: no YAML: ");
+    of(&APPLICATION.replace("port", "prot")).is_refused("input-0.yaml:1: Application input/web: ");
+    of(&APPLICATION.replace("port", "prot")).is_refused(r#"unknown field "spec.prot""#);
+    of(&APPLICATION.replace("80", "0"))
+        .is_refused("spec.port: Invalid value: 0: spec.port in body should be greater than or equal to 1");
+    of(&APPLICATION.replace("name: web", "name: web, namespace: other"))
+        .is_refused("names another namespace than input");
+    Plan::of(space.world, "nowhere", "nowhere", &[APPLICATION]).is_refused("there is no namespace nowhere");
+    let kubeconfig = space.world.cluster.kubeconfig().to_str().expect("UTF-8");
+    Plan::run(&["--kubeconfig", kubeconfig, "-f", "/nonexistent/a.yaml"], "")
+        .is_refused("cannot read /nonexistent/a.yaml");
+    Plan::run(&["--kubeconfig", "/nonexistent/config", "-f", "-"], APPLICATION)
+        .is_refused("--offline plans without one");
+    let dead = fs::read_to_string(space.world.cluster.kubeconfig()).expect("a kubeconfig");
+    let server = dead.lines().find(|line| line.trim().starts_with("server:")).expect("a server");
+    let dead = file("dead", &dead.replace(server, "    server: https://127.0.0.1:1"));
+    Plan::with(&dead, &["-n", "input"], "dead", &[APPLICATION])
+        .is_refused("can't read Namespace input: the request did not complete");
+    Plan::run(&[], "").is_refused("required arguments were not provided");
+}
+
+#[test]
+fn a_plan_without_a_cluster_shows_all_as_created_and_checks_what_it_can() {
+    let offline = |content: &str| Plan::run(&["--offline", "-f", "-"], content);
+    let labels = "{name: shop, labels: {pod-security.kubernetes.io/enforce: restricted}}";
+    let several = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {labels}\n---\n{}---\n{APPLICATION}",
+        APPLICATION.replace("name: web", "name: web, namespace: shop")
+    );
+    let plan = offline(&several);
+    plan.shows(
+        2,
+        &[
+            "+++ shop/Deployment/web-deployment (planned)",
+            "+++ default/Deployment/web-deployment (planned)",
+            "Application shop/web (standard input:5)",
+            "Skipped Namespace shop (standard input:1)",
+            "Plan: 6 created; 6 pods start\n",
+        ],
+    );
+    assert_eq!(
+        plan.out.matches("+        runAsNonRoot: true").count(),
+        1,
+        "where the namespace asks for it: {}",
+        plan.out
+    );
+    offline(&APPLICATION.replace("port", "prot"))
+        .is_refused("standard input:1: Application default/web: spec.prot: unknown field");
+    assert!(!plan.out.contains('\u{1b}'), "no colours where nobody looks");
+    let forced = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_application-operator"));
+        let file = file("colours.yaml", APPLICATION);
+        command.args(["plan", "--offline", "-f"]).arg(file).env_clear().envs(variables.iter().copied());
+        String::from_utf8(command.output().expect("it runs").stdout).expect("UTF-8")
+    };
+    assert!(forced(&[("CLICOLOR_FORCE", "1")]).contains("\u{1b}[32m+kind: Deployment"));
+    assert!(!forced(&[("NO_COLOR", "1")]).contains('\u{1b}'));
+}
+
+#[test]
+fn what_the_guide_shows_of_a_plan_is_what_is_printed() {
+    let Some((space, _operator)) = operated("shop") else { return };
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/plan.md");
+    let page = fs::read_to_string(page).expect("the guide");
+    let block = |start: &str, rest: &str| {
+        rest.split_once(start).map(|(_, rest)| rest.split("```").next().expect("an end").to_owned())
+    };
+    let manifest = block("```yaml\n", &page).expect("an Application");
+    let mut runs = 0;
+    for (index, part) in page.split("```console\n$ application-operator plan -f kiosk.yaml").enumerate().skip(1) {
+        let (args, rest) = part.split_once('\n').expect("lines");
+        let expected = rest.split("```").next().expect("an end");
+        let manifest = if index == 1 { manifest.clone() } else { manifest.replace("nginx:1.29", "nginx:1.30") };
+        let path = file("kiosk.yaml", &manifest);
+        let kubeconfig = space.world.cluster.kubeconfig().to_str().expect("UTF-8");
+        let mut all = vec!["--kubeconfig", kubeconfig, "-n", "shop", "-f", path.to_str().expect("UTF-8")];
+        all.extend(args.split_whitespace());
+        let plan = Plan::run(&all, "");
+        let printed = plan.out.replace(path.to_str().expect("UTF-8"), "kiosk.yaml");
+        // Of what is long, the page shows the parts that it talks of.
+        let parts: Vec<&str> = expected.split("…\n").collect();
+        for part in parts {
+            assert!(printed.contains(part), "{part}\nis not in\n{printed}");
+        }
+        space.kubectl(&[
+            "apply",
+            "-f",
+            file("kiosk.yaml", &block("```yaml\n", &page).expect("one")).to_str().expect("UTF-8"),
+        ]);
+        space.wait_until_converged("kiosk");
+        runs += 1;
+    }
+    assert!(runs >= 2, "the guide shows what it prints");
+}
