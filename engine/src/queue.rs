@@ -107,9 +107,11 @@ enum Phase {
     Closed,
 }
 
-/// Those to be woken once the lock is free: what they run may take it.
+/// Those to be woken once the lock is free: what they run may take it. Nobody as a rule, and then nothing is moved about.
 #[must_use]
-struct Woken {
+struct Woken(Option<Wakers>);
+
+struct Wakers {
     taker: Option<Waker>,
     driver: Option<Waker>,
     others: Vec<Waker>,
@@ -281,9 +283,12 @@ impl<K: Tenanted> State<K> {
         }
         let fresh = self.core.ready().saturating_sub(ready);
         let taker = if fresh > 0 { self.takers.next() } else { None };
-        let others = if fresh > 1 { self.takers.drain(fresh - 1) } else { Vec::new() };
         let driver = if self.core.waiting.next() == due { None } else { self.driver.take() };
-        (result, Woken { taker, driver, others })
+        if taker.is_none() && driver.is_none() {
+            return (result, Woken(None));
+        }
+        let others = if fresh > 1 { self.takers.drain(fresh - 1) } else { Vec::new() };
+        (result, Woken(Some(Wakers { taker, driver, others })))
     }
 
     /// Returns true if nothing will be handed out any more.
@@ -299,14 +304,14 @@ impl<K: Tenanted> State<K> {
     fn wake_all(&mut self) -> Woken {
         let mut others = self.takers.drain(usize::MAX);
         others.append(&mut self.finishers);
-        Woken { taker: None, driver: self.driver.take(), others }
+        Woken(Some(Wakers { taker: None, driver: self.driver.take(), others }))
     }
 }
 
 impl Woken {
     fn wake(self) {
-        for waker in self.taker.into_iter().chain(self.driver).chain(self.others) {
-            waker.wake();
+        if let Self(Some(Wakers { taker, driver, others })) = self {
+            taker.into_iter().chain(driver).chain(others).for_each(Waker::wake);
         }
     }
 }
