@@ -115,8 +115,11 @@ async fn the_proxy_of_the_environment_is_taken_where_the_kubeconfig_names_none_a
         config
     };
     assert_eq!(ask(&config("", "10.0.0.0/8")).await.unwrap(), "HTTP/2.0");
-    assert_eq!(ask(&config(&format!(", proxy-url: 'http://{of_file}'"), "*")).await.unwrap(), "HTTP/2.0");
-    let expected = ["variable", "file"].map(|whose| format!("{whose}: CONNECT api.cluster.test:6443 HTTP/1.1"));
+    // What a kubeconfig names wins, and nothing exempts a server from it.
+    for exempt in ["", "*"] {
+        assert_eq!(ask(&config(&format!(", proxy-url: 'http://{of_file}'"), exempt)).await.unwrap(), "HTTP/2.0");
+    }
+    let expected = ["variable", "file", "file"].map(|whose| format!("{whose}: CONNECT api.cluster.test:6443 HTTP/1.1"));
     assert_eq!(*told.lock().unwrap(), expected);
     assert!(config("", ".cluster.test").proxy.is_none());
 }
