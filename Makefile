@@ -168,6 +168,7 @@ ci: ## all that has to hold: format, lints, documentation, tests, benches that b
 	export FIDELITY_SEED=$$((16#$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 7)))
 	step $(MAKE) --no-print-directory test
 	step cargo bench --no-run $(LOCKED)
+	step cargo bench --quiet $(LOCKED) --bench instructions
 	for what in "$${left_out[@]}"; do
 		printf '%s\n' '' '****' "LEFT OUT: $$what" '****' >&2
 	done
