@@ -6,8 +6,11 @@
 pub mod allowed;
 pub mod around;
 pub mod condition;
+pub mod rollout;
 pub mod spec;
 pub mod verbatim;
+
+use std::fmt;
 
 use engine::object::{Metadata, Object, Resource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -71,6 +74,13 @@ pub struct ApplicationStatus {
     /// Number of pods that run the latest spec.
     pub updated_replicas: i32,
 
+    /// Number of the revision that runs, or is on its way: a `ControllerRevision` with this number, and the label
+    /// `minetto.dev/application`, holds its pod template.
+    pub current_revision: Option<i64>,
+
+    /// Number of the revision that was last rolled out to its end: all its pods were updated and available.
+    pub last_good_revision: Option<i64>,
+
     /// Why a pod does not run: the first that is found to fail, while there is one.
     pub failure: Option<Failure>,
 
@@ -103,6 +113,22 @@ impl ApplicationStatus {
     /// The condition of that type, if it was ever written.
     pub fn condition(&self, kind: ConditionType) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+    }
+}
+
+impl fmt::Display for Failure {
+    /// As it is read: where, what, and in whose words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pod, container, reason, exit_code, message } = self;
+        write!(f, "Pod {pod}")?;
+        if !container.is_empty() {
+            write!(f, ", container {container}")?;
+        }
+        write!(f, ": {reason}")?;
+        if let Some(code) = exit_code {
+            write!(f, " (exit code {code})")?;
+        }
+        if message.is_empty() { Ok(()) } else { write!(f, ": {message}") }
     }
 }
 
@@ -144,7 +170,7 @@ mod tests {
         assert_eq!(
             written,
             json!({"conditions": [], "observedGeneration": 0, "replicas": 0, "readyReplicas": 0,
-                "updatedReplicas": 0, "failure": null, "selector": ""})
+                "updatedReplicas": 0, "currentRevision": null, "lastGoodRevision": null, "failure": null, "selector": ""})
         );
         let status: ApplicationStatus = serde_json::from_value(json!({
             "conditions": [{"type": "Ready", "status": "True", "reason": "FromTheFuture",

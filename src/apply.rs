@@ -3,6 +3,8 @@
 //! A write that meets another state than the plan assumed, or whose answer is lost, is settled by a look at the server: what
 //! is found there is kept beside the cache, and the caller plans again.
 
+mod rollout;
+
 use engine::api::{self, Client, Deleted, Deletion, Precondition, Subresource};
 use engine::events::{Kind, Recorder};
 use engine::object::{Key, Metadata, Object, Uid};
@@ -101,8 +103,14 @@ impl Writer {
                 ChildKind::HorizontalPodAutoscaler => self.child(application, &self.caches.autoscalers, write).await,
             }
         });
-        let (finalizers, children) = join(self.finalizers(application, plan.finalizers), join_all(children)).await;
-        children.into_iter().try_fold(finalizers?, |applied, child| Ok(applied.max(child?)))
+        match self.in_order(application, plan.before).await? {
+            Applied::Done => {}
+            applied => return Ok(applied),
+        }
+        let rest = join(self.finalizers(application, plan.finalizers), self.at_once(application, plan.beside));
+        let ((finalizers, beside), children) = join(rest, join_all(children)).await;
+        let applied = children.into_iter().try_fold(finalizers?, |applied, child| Ok(applied.max(child?)))?;
+        Ok(applied.max(beside?))
     }
 
     /// Writes the status as a whole.
@@ -195,13 +203,14 @@ impl Writer {
         Ok(Applied::Done)
     }
 
-    /// Returns true if the server has this life of the Application, and it is not being deleted.
+    /// Returns true if the server has this life of the Application, with the same wish, and it is not being deleted.
     async fn is_current(&self, application: &Application) -> Result<bool, Error> {
         let key = application.metadata.key();
         let live = self.client.get::<Application>(&key).await.map_err(|error| failure::<Application>(&key, error))?;
         let Some(live) = live else { return Ok(false) };
         let live = self.caches.applications.remember(live);
-        Ok(live.metadata.uid == application.metadata.uid && !live.metadata.is_terminating())
+        let is_same = |one: &Metadata| (one.uid.clone(), one.generation);
+        Ok(is_same(&live.metadata) == is_same(&application.metadata) && !live.metadata.is_terminating())
     }
 
     /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what

@@ -1,8 +1,10 @@
 //! Caches in, what there is of one Application out. Decides nothing, and asks no server.
 
 pub mod child;
+pub mod job;
 pub mod namespace;
 pub mod pod;
+pub mod revision;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +14,10 @@ use engine::object::{Key, Object, Uid};
 use engine::store::Reader;
 
 pub use self::child::{Autoscalers, Budgets, Child, Deployment, Deployments, Kind, Live, Marker, Service, Services};
+pub use self::job::Job;
 pub use self::namespace::Namespace;
 pub use self::pod::Pod;
+pub use self::revision::{Labelled, Revision};
 use crate::application::{Application, Failure};
 
 /// Marks a child with the `uid` of its Application, so that a child whose owner reference was removed by hand is known
@@ -73,8 +77,14 @@ pub struct Observed {
     pub children: BTreeMap<Kind, Found>,
     /// Whether the namespace enforces the Pod Security Standard `restricted`.
     pub enforces_restricted: bool,
-    /// Why a pod does not run, if one doesn't.
+    /// Why a pod of the newest `ReplicaSet` does not run, if one doesn't.
     pub failure: Option<Failure>,
+    /// Why a migration's pod does not run, or failed, by the name of its Job.
+    pub migration_failures: BTreeMap<Arc<str>, Failure>,
+    /// Its revisions.
+    pub revisions: Vec<Arc<Revision>>,
+    /// Jobs of its migrations.
+    pub jobs: Vec<Arc<Job>>,
 }
 
 impl Observed {
@@ -97,7 +107,11 @@ pub struct Caches {
     pub budgets: Reader<Child<Budgets>>,
     /// `HorizontalPodAutoscalers`.
     pub autoscalers: Reader<Child<Autoscalers>>,
-    /// Pods of Applications.
+    /// Revisions of Applications.
+    pub revisions: Reader<Revision>,
+    /// Jobs of their migrations.
+    pub jobs: Reader<Job>,
+    /// Pods of Applications, and of their Jobs.
     pub pods: Reader<Pod>,
     /// Namespaces, where the operator looks after all of them.
     pub namespaces: Option<Reader<Namespace>>,
@@ -112,9 +126,18 @@ impl Caches {
             found(&self.budgets, key, uid),
             found(&self.autoscalers, key, uid),
         ];
-        let failure = pod::first_failure(self.pods.by_index::<pod::OfApplication>(key));
-        let enforces_restricted = self.enforces_restricted(&key.namespace);
-        Observed { children: children.into(), enforces_restricted, failure }
+        let children: BTreeMap<_, _> = children.into();
+        let pods = self.pods.by_index::<pod::OfApplication>(key);
+        let deployment = children.get(&Kind::Deployment).and_then(Found::own);
+        let newest = deployment.and_then(|deployment| deployment.status.newest_replica_set());
+        Observed {
+            enforces_restricted: self.enforces_restricted(&key.namespace),
+            failure: pod::first_failure(&pods, newest),
+            migration_failures: pod::migration_failures(&pods),
+            revisions: revision::own(self.revisions.by_index::<Labelled>(key), uid),
+            jobs: revision::own(self.jobs.by_index::<Labelled>(key), uid),
+            children,
+        }
     }
 
     fn enforces_restricted(&self, namespace: &Arc<str>) -> bool {

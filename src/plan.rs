@@ -6,22 +6,27 @@ mod autoscaler;
 mod budget;
 pub mod compare;
 mod deployment;
+mod migration;
 mod pod;
 pub mod ports;
 pub mod predict;
 mod quantity;
+mod revision;
+pub mod rollout;
 mod security;
 mod service;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use engine::api::Precondition;
 use engine::object::Object;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::rollout::{Runs, Step};
 use crate::application::{Allowed, Application};
-use crate::observe::{Found, Kind, OWNER_ANNOTATION, Observed};
+use crate::observe::{Found, Kind, Live, OWNER_ANNOTATION, Observed};
 
 /// The finalizer of the Go operator that came before this one. It guards nothing, and nobody else removes it.
 pub const FORMER_FINALIZER: &str = "minetto.dev/application_controller_finalizer";
@@ -34,6 +39,10 @@ pub const HASH_ANNOTATION: &str = "minetto.dev/applied-hash";
 pub struct Plan {
     /// What is to be done about the Application's finalizers.
     pub finalizers: Option<Finalizers>,
+    /// What has to be done before any child is written, in this order.
+    pub before: Vec<Step>,
+    /// What may be done beside that.
+    pub beside: Vec<Step>,
     /// What to do about each child; nothing about those that are left out.
     pub children: BTreeMap<Kind, Write>,
 }
@@ -148,25 +157,47 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
     if application.metadata.is_terminating() || is_refused() {
         return Plan { finalizers, ..Plan::default() };
     }
-    let write = |kind| Some((kind, write(application, render(application, observed, kind), observed.of(kind))?));
-    Plan { finalizers, children: Kind::ALL.into_iter().filter_map(write).collect() }
+    let rollout = rollout::decide(application, observed);
+    // What may not be written yet stays as it is.
+    let is_held = |kind: &Kind| *kind == Kind::Deployment && rollout.runs == Runs::Nothing;
+    let write =
+        |kind| Some((kind, write(application, render_as(application, &rollout.runs, kind), observed.of(kind))?));
+    let children = Kind::ALL.into_iter().filter(|kind| !is_held(kind)).filter_map(write).collect();
+    Plan { finalizers, before: rollout.before, beside: rollout.beside, children }
 }
 
 /// The child of that kind as `application` wishes for it; `None` if it wishes for none.
 pub fn render(application: &Application, observed: &Observed, kind: Kind) -> Option<Value> {
-    let mut child = match kind {
-        Kind::Deployment => deployment::render(application, observed.enforces_restricted),
-        Kind::Service => service::render(application)?,
+    render_as(application, &rollout::decide(application, observed).runs, kind)
+}
+
+/// The child of that kind around pods of the template that `runs`.
+fn render_as(application: &Application, runs: &Runs, kind: Kind) -> Option<Value> {
+    let child = match kind {
+        Kind::Deployment => deployment::render(application, runs.template()?),
+        Kind::Service => service::render(application, pod::port(application, runs))?,
         Kind::PodDisruptionBudget => budget::render(application)?,
         Kind::HorizontalPodAutoscaler => autoscaler::render(application)?,
     };
+    Some(named(application, child, kind))
+}
+
+/// Whether the Deployment was last applied with the template that `runs`, and all else that the Application says of it.
+pub fn is_applied(application: &Application, runs: &Runs, deployment: &Live) -> bool {
+    let wish = render_as(application, runs, Kind::Deployment);
+    let applied = deployment.metadata.annotations.get(HASH_ANNOTATION).map(AsRef::as_ref);
+    wish.is_some_and(|wish| wish["metadata"]["annotations"][HASH_ANNOTATION].as_str() == applied)
+}
+
+/// Makes `child` the one of that kind.
+fn named(application: &Application, mut child: Value, kind: Kind) -> Value {
     let resource = kind.resource();
     child["apiVersion"] = json!(resource.api_version());
     child["kind"] = json!(resource.kind);
     child["metadata"]["name"] = json!(kind.name(&application.metadata.name));
     own(application, &mut child);
     child["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash(&child));
-    Some(child)
+    child
 }
 
 /// The kinds of children that `application` wishes for.
@@ -247,7 +278,7 @@ fn own(application: &Application, child: &mut Value) {
 }
 
 /// FNV-1a over the JSON text, whose keys are sorted: the same in every version of this program, unlike std's hashes.
-fn hash(wish: &Value) -> String {
+fn hash(wish: &impl fmt::Display) -> String {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
     let hash = wish.to_string().bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));

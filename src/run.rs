@@ -26,9 +26,9 @@ use crate::apply::Writer;
 use crate::args::{Address, Run};
 use crate::election;
 use crate::log::{self, Traces};
-use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Services, pod};
+use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Job, Labelled, Revision, Services, pod, revision};
 use crate::reconcile::Reconciler;
-use crate::trigger::{enforcing, failing, owner};
+use crate::trigger::{controller as of_controller, enforcing, failing, owner};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -140,11 +140,14 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
     let informers =
         Informers::new(client.clone()).within(Scope::namespaces(args.namespaces.iter().map(String::as_str)));
     let pods = pod::scope(args.namespaces.iter().map(String::as_str));
+    let labelled = revision::scope(args.namespaces.iter().map(String::as_str));
     let mut controller = Controller::<Application>::new(CONTROLLER, &informers, metrics.clone())
         .watches(owner::<Deployments>)
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
+        .watches_in(&labelled, of_controller::<Revision>)
+        .watches_in(&labelled, of_controller::<Job>)
         .watches_in(&pods, failing)
         .workers(args.max_concurrent_reconciles.into())
         .elected_by(leadership);
@@ -160,10 +163,14 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         services: controller.reader(),
         budgets: controller.reader(),
         autoscalers: controller.reader(),
+        revisions: controller.reader(),
+        jobs: controller.reader(),
         pods: controller.reader(),
         namespaces: sees_namespaces.then(|| controller.reader()),
     };
     caches.pods.index::<pod::OfApplication>();
+    caches.revisions.index::<Labelled>();
+    caches.jobs.index::<Labelled>();
     // Not fenced: what a leader has done is told even if it is one no more.
     let (recorder, send_events) = events::channel(Client::new(service, FIELD_MANAGER), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);

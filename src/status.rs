@@ -1,10 +1,13 @@
 //! What there is of an Application in, what its user is told out. Pure: the time is an argument.
 
+mod rollout;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Failure, Reason};
 use crate::observe::child::{Condition as ChildCondition, Status};
-use crate::observe::{Found, Kind, Observed};
+use crate::observe::{Found, Kind, Live, Observed};
+use crate::plan::rollout::{Phase, Rollout, Runs, decide};
 use crate::plan::{self, selector};
 
 /// What became of the last attempt to write the children.
@@ -41,20 +44,33 @@ pub fn status(
         Found::Own(deployment) | Found::Leaving(deployment) => deployment.status.clone(),
         Found::Absent | Found::Foreign(_) => Status::default(),
     };
-    let verdict = judge(application, observed, allowed, attempt);
+    let rollout = decide(application, observed);
+    let verdict = judge(application, observed, allowed, attempt, &rollout);
+    let (current_revision, last_good_revision) =
+        rollout::revisions(application, observed, &rollout, *attempt == Attempt::Made);
+    let is_former = matches!(rollout.runs, Runs::Former(_)) && !matches!(rollout.phase, Phase::Pinned(_));
+    let failure = rollout.failure.as_ref().or(observed.failure.as_ref()).cloned();
     ApplicationStatus {
-        conditions: conditions(application, &verdict, now),
+        conditions: conditions(application, &verdict, &rollout, now),
         observed_generation: application.metadata.generation,
         replicas: counts.replicas,
         ready_replicas: counts.ready_replicas,
-        updated_replicas: counts.updated_replicas,
-        failure: observed.failure.clone().map(|failure| Failure { message: shortened(&failure.message), ..failure }),
+        updated_replicas: if is_former { 0 } else { counts.updated_replicas },
+        current_revision,
+        last_good_revision,
+        failure: failure.map(|failure| Failure { message: shortened(&failure.message), ..failure }),
         selector: selector(&application.metadata.name),
     }
 }
 
 /// The state of things, worst first.
-fn judge(application: &Application, observed: &Observed, allowed: &Allowed, attempt: &Attempt) -> Verdict {
+fn judge(
+    application: &Application,
+    observed: &Observed,
+    allowed: &Allowed,
+    attempt: &Attempt,
+    rollout: &Rollout,
+) -> Verdict {
     if application.metadata.is_terminating() {
         return Verdict::waiting(Reason::Terminating, "The Application is being deleted".to_owned());
     }
@@ -85,6 +101,9 @@ fn judge(application: &Application, observed: &Observed, allowed: &Allowed, atte
         let message = format!("Waiting until {kind} {} is deleted, which its finalizers may delay", kind.name(name));
         return Verdict::waiting(Reason::Pending, message);
     }
+    if let Some(verdict) = rollout::judge(rollout) {
+        return verdict;
+    }
     let deployment = observed.of(Kind::Deployment).own();
     // Without a ReplicaSet the deployment controller never says that it has seen the wish.
     if let Some(refused) = deployment.and_then(|deployment| refused_replica_set(&deployment.status)) {
@@ -93,18 +112,18 @@ fn judge(application: &Application, observed: &Observed, allowed: &Allowed, atte
     let missing = wished.iter().any(|kind| observed.of(*kind).own().is_none());
     match deployment {
         Some(deployment) if !missing && deployment.status.observed_generation >= deployment.metadata.generation => {
-            rollout(application, &deployment.status, observed.failure.as_ref())
+            progress(application, &deployment.status, observed.failure.as_ref())
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
     }
 }
 
 /// How far the rollout is, once the deployment controller has seen the latest wish.
-fn rollout(application: &Application, status: &Status, failure: Option<&Failure>) -> Verdict {
+fn progress(application: &Application, status: &Status, failure: Option<&Failure>) -> Verdict {
     let wished = application.spec.replicas;
     let condition = |kind: &str| status.conditions.iter().find(|condition| &*condition.kind == kind);
     let (updated, exist, available) = (status.updated_replicas, status.replicas, status.available_replicas);
-    if updated == wished && exist == wished && available == wished {
+    if is_fulfilled(status, wished) {
         return match wished {
             0 => Verdict::settled(Reason::ScaledToZero, "Scaled to zero".to_owned()),
             _ => Verdict::settled(Reason::Available, format!("{wished} of {wished} pods are ready")),
@@ -114,10 +133,10 @@ fn rollout(application: &Application, status: &Status, failure: Option<&Failure>
         return Verdict::broken(quota_or(Reason::ReplicaFailure, &failure.message), failure.message.to_string());
     }
     if let Some(failure) = failure {
-        return Verdict::broken(Reason::PodFailing, sentence(failure));
+        return Verdict::broken(Reason::PodFailing, failure.to_string());
     }
-    let progress = condition("Progressing");
-    if let Some(stalled) = progress.filter(|condition| &*condition.reason == "ProgressDeadlineExceeded") {
+    let progressing = condition("Progressing");
+    if let Some(stalled) = progressing.filter(|condition| &*condition.reason == "ProgressDeadlineExceeded") {
         return Verdict::broken(Reason::RolloutStalled, stalled.message.to_string());
     }
     if updated < exist {
@@ -127,7 +146,7 @@ fn rollout(application: &Application, status: &Status, failure: Option<&Failure>
         return Verdict::waiting(Reason::Scaling, format!("{exist} pods exist, {wished} are wished"));
     }
     let message = format!("{available} of {wished} pods are ready");
-    if progress.is_none_or(|condition| &*condition.reason != "NewReplicaSetAvailable") {
+    if progressing.is_none_or(|condition| &*condition.reason != "NewReplicaSetAvailable") {
         return Verdict::waiting(Reason::RollingOut, message);
     }
     // The rollout is complete, so that pods were lost, or were added by a wish that came since and are on their way.
@@ -138,13 +157,15 @@ fn rollout(application: &Application, status: &Status, failure: Option<&Failure>
     }
 }
 
-/// A failure as it is read: where, what, and in whose words.
-fn sentence(failure: &Failure) -> String {
-    let Failure { pod, container, reason, exit_code, message } = failure;
-    let place = if container.is_empty() { String::new() } else { format!(", container {container}") };
-    let code = exit_code.map_or_else(String::new, |code| format!(" (exit code {code})"));
-    let words = if message.is_empty() { String::new() } else { format!(": {message}") };
-    format!("Pod {pod}{place}: {reason}{code}{words}")
+/// Whether all wished pods, and no others, have the latest template and are available.
+fn is_fulfilled(status: &Status, wished: i32) -> bool {
+    [status.updated_replicas, status.replicas, status.available_replicas] == [wished; 3]
+}
+
+/// Whether the rollout of the Deployment, as it is wished for, has come to its end.
+fn is_complete(deployment: &Live, wished: i32) -> bool {
+    let status = &deployment.status;
+    status.observed_generation >= deployment.metadata.generation && is_fulfilled(status, wished)
 }
 
 /// Returns true if the present wish has been fulfilled before.
@@ -180,22 +201,25 @@ impl Verdict {
 }
 
 /// The conditions of `verdict`, and those of other writers as they are.
-fn conditions(application: &Application, verdict: &Verdict, now: &Time) -> Vec<Condition> {
+fn conditions(application: &Application, verdict: &Verdict, rollout: &Rollout, now: &Time) -> Vec<Condition> {
     let generation = application.metadata.generation;
     let quiet = if verdict.ready { Reason::RolloutComplete } else { verdict.reason };
     let fault = if verdict.degraded { verdict.reason } else { Reason::AsExpected };
-    let own = [
+    let of_verdict = [
         (ConditionType::Ready, verdict.ready, verdict.reason),
         (ConditionType::Progressing, verdict.progressing, quiet),
         (ConditionType::Degraded, verdict.degraded, fault),
         (ConditionType::Reconciling, verdict.progressing, quiet),
         (ConditionType::Stalled, verdict.degraded, fault),
     ];
-    let mut conditions: Vec<Condition> = own
-        .into_iter()
-        .map(|(kind, holds, reason)| {
-            let message = if reason == Reason::AsExpected { String::new() } else { shortened(&verdict.message) };
-            let condition = kind.condition(holds.into(), reason, message, generation, now.clone());
+    let of_verdict = of_verdict.into_iter().map(|(kind, holds, reason)| {
+        let message = if reason == Reason::AsExpected { String::new() } else { verdict.message.clone() };
+        (kind, holds.into(), reason, message)
+    });
+    let mut conditions: Vec<Condition> = of_verdict
+        .chain(rollout::conditions(application, rollout))
+        .map(|(kind, status, reason, message)| {
+            let condition = kind.condition(status, reason, shortened(&message), generation, now.clone());
             match application.status.condition(kind) {
                 Some(former) if former.status == condition.status => {
                     Condition { last_transition_time: former.last_transition_time.clone(), ..condition }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use engine::api::Entry;
-use engine::object::Key;
+use engine::object::{Key, Object};
 use engine::store::{ByNamespace, Change, Reader};
-use engine::trigger::{Urgency, owners};
+use engine::trigger::{Urgency, controllers, owners};
 
 use crate::application::Application;
 use crate::observe::{Child, Marker, Namespace, Pod};
@@ -27,6 +27,11 @@ pub fn owner<K: Marker>(change: &Change<Child<K>>) -> Vec<(Key, Urgency)> {
         }
     }
     keys
+}
+
+/// The Application that controls a revision or the Job of a migration, before or after the change.
+pub fn controller<T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
+    controllers::<Application, T>(change)
 }
 
 /// The Application of a pod that has begun or ceased to fail, or fails in another way; nobody else reads pods.

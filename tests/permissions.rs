@@ -6,15 +6,18 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{FORMER_FINALIZER, Space, wait_for, wait_until_good};
+use crate::support::{FORMER_FINALIZER, Space, reason, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 15] = [
+const UNSEEN: [(&str, &str); 20] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
     ("create horizontalpodautoscalers", "the same"),
     ("create leases", "the same"),
+    ("create controllerrevisions", "the same"),
+    ("create jobs", "the same"),
+    ("get jobs", "only a write whose answer was lost is settled by it"),
     ("delete deployments", "OwnerReferencesPermissionEnforcement asks for it where an owner is given to what exists"),
     ("update applications/finalizers", "OwnerReferencesPermissionEnforcement asks for it where a deletion is to wait"),
     ("patch events", "only an event that repeats is changed"),
@@ -23,6 +26,8 @@ const UNSEEN: [(&str, &str); 15] = [
     ("list services", "the same"),
     ("list poddisruptionbudgets", "the same"),
     ("list horizontalpodautoscalers", "the same"),
+    ("list controllerrevisions", "the same"),
+    ("list jobs", "the same"),
     ("list pods", "the same"),
     ("list namespaces", "the same"),
 ];
@@ -65,6 +70,14 @@ fn every_right_of_the_operator_is_used_and_none_is_missing() {
         space.wait_for_status("web", "to be looked at", |seen| {
             seen["status"]["observedGeneration"] == edited["metadata"]["generation"]
         });
+    }
+
+    // Revisions that come and go, and migrations before them.
+    for (image, argument) in [("nginx:2", "a"), ("nginx:3", "b")] {
+        let migrations = json!([{"name": "schema", "args": [argument]}]);
+        let wish = json!({"image": image, "migrations": migrations, "revisionHistoryLimit": 0});
+        space.edit("applications", "web", &json!({"spec": wish}));
+        space.wait_for_status("web", "to be ready", |seen| reason(seen, "Ready").0 == "True");
     }
 
     let mut rights = rights(&space);
@@ -118,6 +131,8 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         "poddisruptionbudgets",
         "horizontalpodautoscalers",
         "pods",
+        "controllerrevisions",
+        "jobs",
         "leases",
         "namespaces",
     ]

@@ -378,12 +378,48 @@ fn bad_input() -> Vec<(Value, &'static str)> {
     ]
 }
 
+/// The same of what brings a change of the pods about.
+fn bad_rollouts() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"migrations": [{"args": ["a"]}]}), "spec.migrations[0].name: Required value"),
+        (json!({"migrations": [{"name": "Schema", "args": ["a"]}]}), "name must consist of lower-case letters, digits"),
+        (
+            json!({"migrations": [{"name": "a", "args": ["a"]}, {"name": "a", "args": ["b"]}]}),
+            "spec.migrations[1]: Duplicate value",
+        ),
+        (json!({"migrations": [{"name": "a"}]}), "a migration needs command, args or an image of its own"),
+        (json!({"migrations": [{"name": "a", "image": "a b"}]}), "must be an image reference without spaces"),
+        (
+            json!({"migrations": [{"name": "a", "command": "sh"}]}),
+            "spec.migrations[0].command in body must be of type array",
+        ),
+        (
+            json!({"migrations": [{"name": "a", "args": ["a"], "env": [{"name": "A"}, {"name": "A"}]}]}),
+            "spec.migrations[0].env[1]: Duplicate value",
+        ),
+        (
+            json!({"migrations": [{"name": "a", "args": ["a"], "backoffLimit": -1}]}),
+            "spec.migrations[0].backoffLimit in body should be greater than or equal to 0",
+        ),
+        (
+            json!({"migrations": [{"name": "a", "args": ["a"], "activeDeadlineSeconds": 0}]}),
+            "spec.migrations[0].activeDeadlineSeconds in body should be greater than or equal to 1",
+        ),
+        (json!({"rollback": {}}), "rollback needs onFailure (None or Automatic), or toRevision"),
+        (json!({"rollback": {"onFailure": "Always"}}), "spec.rollback.onFailure: Unsupported value"),
+        (
+            json!({"rollback": {"toRevision": 0}}),
+            "spec.rollback.toRevision in body should be greater than or equal to 1",
+        ),
+    ]
+}
+
 #[test]
 fn bad_input_in_any_field_is_refused_with_a_sentence() {
     let Some(world) = World::shared() else { return };
     let space = world.space("bad-input");
     let mut amiss = Vec::new();
-    for (spec, sentence) in bad_input() {
+    for (spec, sentence) in bad_input().into_iter().chain(bad_rollouts()) {
         let mut whole = json!({"image": "nginx", "port": 80});
         for (field, value) in spec.as_object().expect("a spec") {
             whole[field] = value.clone();

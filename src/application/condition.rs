@@ -21,6 +21,10 @@ pub enum ConditionType {
     Reconciling,
     /// As `Degraded`, under kstatus' name.
     Stalled,
+    /// The migrations of the wished revision have succeeded. Told of an application that has migrations.
+    Migrated,
+    /// Another revision runs than the spec's other fields ask for. Told of an application that has `rollback`.
+    RolledBack,
 }
 
 /// Whether a condition holds.
@@ -73,13 +77,33 @@ pub enum Reason {
     ApplyFailed,
     /// The application is being deleted.
     Terminating,
+    /// A migration runs, or waits to; the pods stay as they are until it has succeeded.
+    Migrating,
+    /// A migration has failed; the pods stay as they are.
+    MigrationFailed,
+    /// A rollout has failed, and the last good revision runs again until the spec asks for other pods.
+    RolledBack,
+    /// `rollback.toRevision` names the revision that runs.
+    RevisionRequested,
+    /// No revision was rolled out that could be gone back to.
+    RevisionNotFound,
+    /// A rollback would go back across a migration.
+    MigrationInTheWay,
     /// Nothing stands in the way.
     AsExpected,
 }
 
 impl ConditionType {
     /// Every type, in the order in which a status lists them.
-    pub const ALL: [Self; 5] = [Self::Ready, Self::Progressing, Self::Degraded, Self::Reconciling, Self::Stalled];
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Progressing,
+        Self::Degraded,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Migrated,
+        Self::RolledBack,
+    ];
 
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
@@ -89,6 +113,8 @@ impl ConditionType {
             Self::Degraded => "Degraded",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::Migrated => "Migrated",
+            Self::RolledBack => "RolledBack",
         }
     }
 
@@ -131,7 +157,7 @@ impl From<bool> for ConditionStatus {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::Available,
         Self::ScaledToZero,
         Self::Pending,
@@ -150,6 +176,12 @@ impl Reason {
         Self::Contested,
         Self::ApplyFailed,
         Self::Terminating,
+        Self::Migrating,
+        Self::MigrationFailed,
+        Self::RolledBack,
+        Self::RevisionRequested,
+        Self::RevisionNotFound,
+        Self::MigrationInTheWay,
         Self::AsExpected,
     ];
 
@@ -174,6 +206,12 @@ impl Reason {
             Self::Contested => "Contested",
             Self::ApplyFailed => "ApplyFailed",
             Self::Terminating => "Terminating",
+            Self::Migrating => "Migrating",
+            Self::MigrationFailed => "MigrationFailed",
+            Self::RolledBack => "RolledBack",
+            Self::RevisionRequested => "RevisionRequested",
+            Self::RevisionNotFound => "RevisionNotFound",
+            Self::MigrationInTheWay => "MigrationInTheWay",
             Self::AsExpected => "AsExpected",
         }
     }

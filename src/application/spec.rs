@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::Verbatim;
 use super::around::{Autoscaling, PodDisruptionBudget, Service};
+use super::rollout::{Migration, Rollback};
 
 /// What is to run.
 //
@@ -175,12 +176,24 @@ pub struct ApplicationSpec {
     #[schemars(range(min = 1, max = 86_400))]
     pub progress_deadline_seconds: Option<i32>,
 
-    /// Old `ReplicaSets` that are kept to go back to; Kubernetes' default is 10.
+    /// Old `ReplicaSets` and revisions that are kept to go back to; 10 by default. Those that may be needed are kept anyway.
     #[schemars(range(min = 0, max = 100))]
     pub revision_history_limit: Option<i32>,
 
     /// Whether changes of the pods wait; scaling does not.
     pub paused: Option<bool>,
+
+    /// What happens if new pods don't become available, and which revision runs in place of the spec's.
+    pub rollback: Option<Rollback>,
+
+    /// Programs that are run, one after the other, before pods of a new revision: each as a Job, once a revision, in what
+    /// the application runs in. The old pods serve until all have succeeded, and stay if one fails.
+    //
+    // The bound keeps a slip from making a rollout endless; nobody has as many.
+    #[schemars(
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "maxItems" = 16)
+    )]
+    pub migrations: Option<Vec<Migration>>,
 
     /// How the pods are offered; a Service of type `NodePort` for `port` by default.
     pub service: Option<Service>,
@@ -267,7 +280,7 @@ fn spec_rules(schema: &mut Schema) {
     });
 }
 
-fn env_rules(schema: &mut Schema) {
+pub(super) fn env_rules(schema: &mut Schema) {
     change(schema, |env| {
         add_rule(
             &mut env["items"],

@@ -41,6 +41,10 @@ pub(super) fn role() -> Value {
             rule("", "services", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("policy", "poddisruptionbudgets", &["create", "delete", "get", "list", "patch", "watch"]),
             rule("autoscaling", "horizontalpodautoscalers", &["create", "delete", "get", "list", "patch", "watch"]),
+            // Revisions, to go back to; those that are too old are deleted. `patch` notes on one what became of it.
+            rule("apps", "controllerrevisions", &["create", "delete", "get", "list", "patch", "watch"]),
+            // Migrations.
+            rule("batch", "jobs", &["create", "delete", "get", "list", "patch", "watch"]),
             // A namespace's labels tell which pods it admits.
             rule("", "namespaces", &["list", "watch"]),
             // A pod tells why it does not run; nothing of it is changed.

@@ -104,9 +104,19 @@ pub struct Status {
     pub conditions: Vec<Condition>,
 }
 
+impl Status {
+    /// The name of a Deployment's `ReplicaSet` for its latest template, if its controller says it. It does so in the message of
+    /// `Progressing` alone, in quotes (kubernetes/pkg/controller/deployment/progress.go); to look at the `ReplicaSets` would
+    /// take a cache of all of them.
+    pub fn newest_replica_set(&self) -> Option<&str> {
+        let progressing = self.conditions.iter().find(|condition| &*condition.kind == "Progressing")?;
+        progressing.message.split('"').nth(1)
+    }
+}
+
 /// A condition of a child.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// What it is about.
     #[serde(rename = "type")]
@@ -117,6 +127,8 @@ pub struct Condition {
     pub reason: Box<str>,
     /// Why, in a sentence.
     pub message: Box<str>,
+    /// Since when it holds, or doesn't (RFC 3339).
+    pub last_transition_time: Box<str>,
 }
 
 /// Names a [`Kind`] as a type, for caches and requests, which are typed.

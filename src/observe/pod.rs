@@ -2,6 +2,7 @@
 //!
 //! Little more is kept than what a failure shows itself by: of a thousand pods that run, no container is remembered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::api::{Entry, Label, Labels, Scope, Selector};
@@ -10,6 +11,7 @@ use engine::store::Index;
 use serde::Deserialize;
 
 use super::Kind;
+use super::revision::APPLICATION_LABEL;
 use crate::application::Failure;
 
 /// The label by which the operator's pods are told from all others, and its value the Application's name.
@@ -90,8 +92,12 @@ pub fn scope<'n>(namespaces: impl IntoIterator<Item = &'n str>) -> Scope {
 }
 
 impl Pod {
-    /// The Application that it runs for: the one that it is labelled with, if a `ReplicaSet` of its Deployment owns it.
+    /// The Application that it runs for: the one that it is labelled with, if a `ReplicaSet` of its Deployment owns it, or the
+    /// Job of a migration.
     pub fn application(&self) -> Option<Key> {
+        if self.is_of_migration() {
+            return self.metadata.labels.get(APPLICATION_LABEL).map(|name| self.metadata.key().sibling(&**name));
+        }
         let name = self.metadata.labels.get(POD_LABEL)?;
         let deployment = format!("{}-", Kind::Deployment.name(name));
         let owner = self.metadata.controller()?;
@@ -99,10 +105,17 @@ impl Pod {
         is_own.then(|| self.metadata.key().sibling(&**name))
     }
 
+    fn is_of_migration(&self) -> bool {
+        let owner = self.metadata.controller();
+        owner.is_some_and(|owner| &*owner.kind == "Job") && self.metadata.labels.contains_key(APPLICATION_LABEL)
+    }
+
     /// Why it does not run, if that does not pass by itself.
     pub fn failure(&self) -> Option<Failure> {
-        // One that has ended (evicted, say) has been replaced by its `ReplicaSet`, and may lie there for weeks.
-        if self.metadata.is_terminating() || &*self.status.phase == "Failed" {
+        // One that has ended (evicted, say) has been replaced by its `ReplicaSet`, and may lie there for weeks. A Job keeps
+        // its own to tell why it has failed.
+        let is_replaced = &*self.status.phase == "Failed" && !self.is_of_migration();
+        if self.metadata.is_terminating() || is_replaced {
             return None;
         }
         let status = &self.status;
@@ -127,7 +140,9 @@ impl Pod {
         let unscheduled = |condition: &&super::child::Condition| {
             &*condition.kind == "PodScheduled" && &*condition.reason == "Unschedulable"
         };
-        status.conditions.iter().find(unscheduled).map(|condition| (&*condition.reason, None, &*condition.message))
+        let ended = (&*status.phase == "Failed").then_some((&*status.reason, None, &*status.message));
+        let unscheduled = || status.conditions.iter().find(unscheduled);
+        ended.or_else(|| unscheduled().map(|condition| (&*condition.reason, None, &*condition.message)))
     }
 }
 
@@ -159,13 +174,29 @@ impl State {
     }
 }
 
-/// The failure to tell of, of several pods: the first by name, so that it does not change back and forth.
-pub fn first_failure(pods: Vec<Entry<Pod>>) -> Option<Failure> {
-    let pods = pods.into_iter().filter_map(|entry| match entry {
+/// The failure to tell of, of several pods: the first by name, so that it does not change back and forth. Of the pods of
+/// `ReplicaSets`, those of the `newest` count alone, if it is known: another's are on their way out.
+pub fn first_failure(pods: &[Entry<Pod>], newest: Option<&str>) -> Option<Failure> {
+    let is_newest =
+        |pod: &Pod| newest.is_none_or(|newest| pod.metadata.controller().is_some_and(|owner| *owner.name == *newest));
+    let failures = valid(pods).filter(|pod| !pod.is_of_migration() && is_newest(pod)).filter_map(|pod| pod.failure());
+    failures.min_by(|one, other| one.pod.cmp(&other.pod))
+}
+
+/// The last failure of each Job that runs a migration, by the Job's name; pods that are tried one after the other have names
+/// without an order, so that it is the last by name.
+pub fn migration_failures(pods: &[Entry<Pod>]) -> BTreeMap<Arc<str>, Failure> {
+    let mut of_migrations: Vec<_> = valid(pods).filter(|pod| pod.is_of_migration()).collect();
+    of_migrations.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+    let failures = of_migrations.into_iter();
+    failures.filter_map(|pod| Some((pod.metadata.controller()?.name.clone(), pod.failure()?))).collect()
+}
+
+fn valid(pods: &[Entry<Pod>]) -> impl Iterator<Item = &Arc<Pod>> {
+    pods.iter().filter_map(|entry| match entry {
         Entry::Valid(pod) => Some(pod),
         Entry::Invalid(_) => None,
-    });
-    pods.filter_map(|pod: Arc<Pod>| pod.failure()).min_by(|one, other| one.pod.cmp(&other.pod))
+    })
 }
 
 #[cfg(test)]
@@ -225,6 +256,42 @@ mod tests {
         assert_eq!(told(&unschedulable), pod);
         let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "disk"});
         assert_eq!(told(&evicted), None, "another has taken its place");
+    }
+
+    #[test]
+    fn a_pod_of_a_former_template_fails_without_being_told_of_and_one_of_a_migration_apart() {
+        let of = |owner: &str, kind: &str, status: &Value| {
+            let mut pod = pod(status);
+            pod.metadata.name = format!("{owner}-x").into();
+            pod.metadata.owner_references[0].name = owner.into();
+            pod.metadata.owner_references[0].kind = kind.into();
+            pod.metadata.labels.insert(APPLICATION_LABEL.into(), "web".into());
+            Entry::Valid(Arc::new(pod))
+        };
+        let failing = container(&json!({"state": {"waiting": {"reason": "ErrImagePull"}}}));
+        let mut ended = container(&json!({"state": {"terminated": {"exitCode": 3, "reason": "Error"}}}));
+        ended["phase"] = json!("Failed");
+        let former = of("web-deployment-1", "ReplicaSet", &failing);
+        let newest = of("web-deployment-2", "ReplicaSet", &failing);
+        let migration = of("web-mig-a", "Job", &ended);
+        let pods = [former, newest, migration];
+        let told = |newest| first_failure(&pods, newest).map(|failure| failure.pod);
+        assert_eq!(told(Some("web-deployment-2")).as_deref(), Some("web-deployment-2-x"));
+        assert_eq!(told(Some("web-deployment-3")), None);
+        assert_eq!(told(None).as_deref(), Some("web-deployment-1-x"), "where it is not known, all count");
+        let failures = migration_failures(&pods);
+        assert_eq!((failures.len(), failures["web-mig-a"].exit_code), (1, Some(3)));
+        let status = |message: &str| crate::observe::child::Status {
+            conditions: vec![crate::observe::child::Condition {
+                kind: "Progressing".into(),
+                message: message.into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let progressing = status(r#"ReplicaSet "web-deployment-2" is progressing."#);
+        assert_eq!(progressing.newest_replica_set(), Some("web-deployment-2"));
+        assert_eq!(status("Deployment is paused").newest_replica_set(), None);
     }
 
     #[test]

@@ -64,6 +64,12 @@ pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<Strin
         })
 }
 
+/// Whether the live Deployment with this `spec` has the pod template.
+pub fn has_template(template: &Value, spec: &RawValue) -> bool {
+    let live: Result<Value, _> = serde_json::from_str(spec.get());
+    live.is_ok_and(|live| difference(template, &live["template"], &mut "spec.template".to_owned()).is_none())
+}
+
 /// Where `live` first differs from what `wish` says. `path` is where both stand, and is left as it was found.
 fn difference(wish: &Value, live: &Value, path: &mut String) -> Option<String> {
     match (wish, live) {

@@ -8,12 +8,12 @@ use crate::application::{Application, ApplicationSpec, Verbatim};
 /// How many pods may be added and missing at a time in a rolling update where nothing is said: Kubernetes' own default.
 const ROLLING: &str = "25%";
 
-pub(super) fn render(application: &Application, enforces_restricted: bool) -> Value {
+pub(super) fn render(application: &Application, template: &Value) -> Value {
     let (name, spec) = (&application.metadata.name, &application.spec);
     let mut deployment = json!({
         "replicas": spec.replicas,
         "selector": {"matchLabels": {(pod::DEPLOYMENT_LABEL): name}},
-        "template": pod::template(application, enforces_restricted),
+        "template": template,
         "strategy": strategy(spec),
     });
     set(&mut deployment, "minReadySeconds", spec.min_ready_seconds);

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::rollout::Runs;
 use super::security::Security;
 use super::set;
 use crate::application::{Application, ApplicationSpec, Verbatim};
@@ -28,6 +29,13 @@ pub(super) fn template(application: &Application, enforces_restricted: bool) -> 
     }
     set(&mut metadata, "annotations", spec.pod_annotations.as_ref());
     json!({"metadata": metadata, "spec": pod(name, spec, enforces_restricted)})
+}
+
+/// The port that the pods listen on which run: a Service that went ahead of them would lead nowhere.
+pub(super) fn port(application: &Application, runs: &Runs) -> Option<i32> {
+    let Runs::Former(template) = runs else { return application.spec.port };
+    let ports = &template["spec"]["containers"][0]["ports"];
+    ports[0]["containerPort"].as_i64().and_then(|port| i32::try_from(port).ok())
 }
 
 fn pod(name: &str, spec: &ApplicationSpec, enforces_restricted: bool) -> Value {

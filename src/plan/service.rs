@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::{pod, set};
 use crate::application::Application;
 
-/// The Service; `None` for an Application that offers nothing.
-pub(super) fn render(application: &Application) -> Option<Value> {
+/// The Service, in front of pods that listen on `port`; `None` for an Application that offers nothing.
+pub(super) fn render(application: &Application, port: Option<i32>) -> Option<Value> {
     let (name, spec) = (&*application.metadata.name, application.spec.service.clone().unwrap_or_default());
     let kind = spec.kind.as_deref().unwrap_or("NodePort");
     let mut service = json!({
         "type": kind,
         "selector": {(pod::SERVICE_LABEL): name},
-        "ports": ports(application)?,
+        "ports": ports(application, port)?,
     });
     // Local keeps the client's address, as the Go operator's did.
     let policy = spec.external_traffic_policy.as_deref().unwrap_or("Local");
@@ -27,10 +27,10 @@ pub(super) fn render(application: &Application) -> Option<Value> {
     Some(json!({"metadata": metadata, "spec": service}))
 }
 
-fn ports(application: &Application) -> Option<Vec<Value>> {
+fn ports(application: &Application, port: Option<i32>) -> Option<Vec<Value>> {
     let spec = &application.spec;
     let Some(ports) = spec.service.as_ref().and_then(|service| service.ports.as_ref()) else {
-        let port = spec.port?;
+        let port = port?;
         return Some(vec![json!({"name": "http", "port": port, "targetPort": port, "protocol": "TCP"})]);
     };
     // Written out, since ports are told apart by it.

@@ -36,10 +36,16 @@ fn stored(write: Write, edit: impl Fn(&mut Value)) -> Found {
     Found::Own(Arc::new(serde_json::from_str(&body.to_string()).unwrap()))
 }
 
-/// All children as they are after the plan was carried out, with an edit made to each.
+/// All children as they are after the plan was carried out, with an edit made to each, and the revision.
 fn converged(application: &Application, edit: impl Fn(&mut Value)) -> Observed {
-    let children = plan(application, &nothing()).children.into_iter();
-    Observed { children: children.map(|(kind, write)| (kind, stored(write, &edit))).collect(), ..nothing() }
+    let plan = plan(application, &nothing());
+    let revisions = plan.before.iter().filter_map(|step| match step {
+        Step::Record { body } => Some(Arc::new(serde_json::from_str(&body.to_string()).unwrap())),
+        _ => None,
+    });
+    let revisions = revisions.collect();
+    let children = plan.children.into_iter().map(|(kind, write)| (kind, stored(write, &edit))).collect();
+    Observed { children, revisions, ..nothing() }
 }
 
 /// What is written of a child.

@@ -119,13 +119,14 @@ impl Forecast {
             forecast.problem = Some(faults.join("; "));
             return forecast;
         }
-        let application: Application = match serde_json::from_value(object.clone()) {
+        let mut application: Application = match serde_json::from_value(object.clone()) {
             Ok(application) => application,
             Err(error) => {
                 forecast.problem = Some(error.to_string());
                 return forecast;
             }
         };
+        forecast.notes.extend(without_migrations(&mut application));
         forecast.objects.push(Step::of_application(&forecast.name, None, &object));
         forecast.problem = refusal(&application, allowed);
         let observed = Observed { enforces_restricted, ..Observed::default() };
@@ -134,6 +135,13 @@ impl Forecast {
         }
         forecast
     }
+}
+
+/// Takes the migrations off, so that it is told what there will be once they have succeeded; and says so, if there are any.
+pub fn without_migrations(application: &mut Application) -> Option<String> {
+    let migrations = application.spec.migrations.take()?;
+    let names: Vec<_> = migrations.into_iter().map(|migration| migration.name).collect();
+    Some(format!("before pods of another template, these migrations run: {}", names.join(", ")))
 }
 
 /// Why the operator writes nothing for `application`, if so.

@@ -8,7 +8,7 @@ use engine::object::{Key, Object, chain};
 use engine::transport;
 use serde_json::Value;
 
-use super::forecast::{Action, Forecast, Step, refusal};
+use super::forecast::{Action, Forecast, Step, refusal, without_migrations};
 use super::input::Given;
 use super::merge;
 use crate::application::{Allowed, Application};
@@ -132,7 +132,8 @@ impl Cluster {
     ) -> Result<(), Error> {
         let live: Option<Value> = self.read(&Application::RESOURCE, &given.key).await?;
         let admitted = self.admitted(given, live.as_ref()).await?;
-        let application: Application = serde_json::from_value(admitted.clone()).map_err(Error::Undecodable)?;
+        let mut application: Application = serde_json::from_value(admitted.clone()).map_err(Error::Undecodable)?;
+        forecast.notes.extend(without_migrations(&mut application));
         forecast.objects.push(Step::of_application(&forecast.name, live.as_ref(), &admitted));
         forecast.problem = refusal(&application, allowed);
 
@@ -142,7 +143,8 @@ impl Cluster {
             children.extend(child.map(|child| (kind, child)));
         }
         let found = |(kind, child): (&Kind, &Value)| (*kind, judge(*kind, child, &application));
-        let observed = Observed { children: children.iter().map(found).collect(), enforces_restricted, failure: None };
+        let observed =
+            Observed { children: children.iter().map(found).collect(), enforces_restricted, ..Observed::default() };
         let plan = plan::plan(&application, &observed, allowed);
         if plan.finalizers.is_some() {
             forecast.notes.push("removes the former operator's finalizer from the Application".to_owned());

@@ -183,6 +183,8 @@ fn conditions_of_other_writers_are_carried_along() {
         last_transition_time: time(1),
     };
     application.status.conditions = vec![foreign.clone()];
+    application.spec.migrations = Some(Vec::new());
+    application.spec.rollback = Some(crate::application::rollout::Rollback::default());
     let status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
     assert_eq!(status.conditions.len(), ConditionType::ALL.len() + 1);
     assert_eq!(status.conditions.last(), Some(&foreign));

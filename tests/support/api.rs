@@ -25,7 +25,8 @@ pub(crate) struct Api {
 pub(crate) fn path(resource: &str, namespace: &str) -> String {
     let version = match resource {
         "applications" => "apis/minetto.dev/v1alpha1",
-        "deployments" | "replicasets" => "apis/apps/v1",
+        "controllerrevisions" | "deployments" | "replicasets" => "apis/apps/v1",
+        "jobs" => "apis/batch/v1",
         "endpointslices" => "apis/discovery.k8s.io/v1",
         "poddisruptionbudgets" => "apis/policy/v1",
         "horizontalpodautoscalers" => "apis/autoscaling/v2",

@@ -1,0 +1,310 @@
+//! Which revision runs, and what has to happen before another one may. Pure.
+//!
+//! Everything is decided from what is there: the revisions with what was noted on them, the Jobs, the Deployment. Each step
+//! leaves a state from which the next decision follows, so that a process that dies between two of them loses nothing. What
+//! is to be remembered is noted before it is acted on:
+//!
+//! - A revision is recorded before the Deployment has its template, with its migrations as pending if it has any.
+//! - A migration's success is noted before the next one begins, and that of the last before the Deployment changes.
+//! - A rollback is noted on the revision that failed before the Deployment goes back.
+
+mod history;
+mod migrate;
+
+use engine::object::{Key, ResourceVersion, Uid};
+use serde_json::{Map, Value, json};
+
+use self::history::History;
+use super::{is_applied, pod, revision};
+use crate::application::rollout::OnFailure;
+use crate::application::{Application, Failure};
+use crate::observe::Observed;
+use crate::observe::revision::{FAILURE, MIGRATIONS, PENDING, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED};
+
+/// What is to run, and what is to be done for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// What the Deployment's pods are made from.
+    pub runs: Runs,
+    /// The number of the revision that runs, once it is recorded.
+    pub current: Option<i64>,
+    /// What has to be done before a child is written, in this order.
+    pub before: Vec<Step>,
+    /// What may be done beside that.
+    pub beside: Vec<Step>,
+    /// What there is to be told.
+    pub phase: Phase,
+    /// Why the pod of a migration does not run, or has failed.
+    pub failure: Option<Failure>,
+    /// Why a rollback that is called for is not made.
+    pub refusal: Option<Refusal>,
+}
+
+/// A pod template.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Runs {
+    /// The one that the spec asks for.
+    Wished(Value),
+    /// That of another revision.
+    Former(Value),
+    /// None may be written yet, and the Deployment stays as it is.
+    Nothing,
+}
+
+/// How far a change of the pods is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// The wished pods run, or are on their way.
+    Direct,
+    /// A migration runs, or waits to; this is said of it.
+    Migrating(String),
+    /// A migration has failed; this is said of it.
+    MigrationFailed(String),
+    /// The rollout of a revision has failed, and another one runs in its place; this is said of it.
+    RolledBack(String),
+    /// The spec names the revision that runs.
+    Pinned(i64),
+}
+
+/// Why a rollback is not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whether the spec names the revision; else its rollout has failed.
+    pub is_asked_for: bool,
+    /// Whether a migration is in the way; else there is no such revision.
+    pub is_for_migration: bool,
+    /// Why, and what to do.
+    pub message: String,
+}
+
+/// A write that is no child's.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A revision is created.
+    Record {
+        /// The revision.
+        body: Value,
+    },
+    /// Something is noted on a revision, which must be as it was seen.
+    Amend {
+        /// Its key.
+        key: Key,
+        /// Which life.
+        uid: Uid,
+        /// Which state.
+        version: ResourceVersion,
+        /// What is merged into it.
+        body: Value,
+        /// What is told once that is done.
+        told: Vec<Told>,
+    },
+    /// A revision is deleted that is too old, and must be as it was seen.
+    Forget {
+        /// Its key.
+        key: Key,
+        /// Which life.
+        uid: Uid,
+        /// Which state.
+        version: ResourceVersion,
+    },
+    /// A migration begins.
+    Start {
+        /// Its name.
+        migration: String,
+        /// The Job.
+        body: Value,
+        /// The revision that it is for, which must be as it was seen, and is looked at: a cache that lags behind might know
+        /// neither of the Job, nor that it has succeeded and was deleted.
+        revision: Key,
+        /// Which state of that.
+        version: ResourceVersion,
+    },
+    /// A Job is deleted that belongs to no migration that is wished for, its pods before it.
+    Stop {
+        /// Its key.
+        key: Key,
+        /// Which life.
+        uid: Uid,
+    },
+}
+
+/// What is told of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Whether it is bad news.
+    pub is_warning: bool,
+    /// Why, in a word.
+    pub reason: &'static str,
+    /// What was done, in a word.
+    pub action: &'static str,
+    /// What happened, in a sentence.
+    pub note: String,
+}
+
+/// Decides what of `application` runs.
+pub fn decide(application: &Application, observed: &Observed) -> Rollout {
+    let template = pod::template(application, observed.enforces_restricted);
+    let name = revision::name(application, &template);
+    let history = History::new(application, observed, name);
+    let refusal = match pinned(application, &history) {
+        Some(Ok(rollout)) => return rollout,
+        Some(Err(refusal)) => Some(refusal),
+        None => None,
+    };
+    let mut rollout = match history.wished() {
+        None => first(application, &history, template),
+        Some(wished) if !history.is_newest(wished) => again(&history, wished, template),
+        Some(wished) if !wished.is_admitted() => migrate::migrate(application, &history, wished, template),
+        Some(wished) => admitted(application, &history, wished, template),
+    };
+    rollout.refusal = refusal.or(rollout.refusal);
+    if let Some(wished) = history.wished().filter(|_| rollout.before.is_empty()) {
+        rollout.beside.extend(history.trimmed(wished, rollout.current));
+    }
+    rollout
+}
+
+/// Whether a rollout that fails goes back by itself.
+fn is_automatic(application: &Application) -> bool {
+    application.spec.rollback.as_ref().is_some_and(|rollback| rollback.on_failure == Some(OnFailure::Automatic))
+}
+
+/// What runs if the spec names a revision that is another than the wished one; `None` if it doesn't.
+fn pinned(application: &Application, history: &History<'_>) -> Option<Result<Rollout, Refusal>> {
+    let number = application.spec.rollback.as_ref()?.to_revision?;
+    let refusal = |is_for_migration, message| Some(Err(Refusal { is_asked_for: true, is_for_migration, message }));
+    let found = history.numbered(number);
+    let Some((found, template)) = found.and_then(|found| Some((found, found.template()?))) else {
+        let message = format!(
+            "spec.rollback.toRevision is {number}, and there is no such revision; there are: {}",
+            history.numbers()
+        );
+        return refusal(false, message);
+    };
+    if history.wished().is_some_and(|wished| wished.metadata.name == found.metadata.name) {
+        return None;
+    }
+    if !found.is_admitted() {
+        let message = format!("The migrations of revision {number} have not succeeded, so that its pods can't run");
+        return refusal(true, message);
+    }
+    if let Some(crossed) = history.crossed(found) {
+        return refusal(true, across(crossed, number));
+    }
+    let runs = Runs::Former(template);
+    Some(Ok(Rollout { current: Some(number), ..Rollout::of(runs, Phase::Pinned(number)) }))
+}
+
+/// The wished template is new.
+fn first(application: &Application, history: &History<'_>, template: Value) -> Rollout {
+    let has_migrations = !migrate::migrations(application).is_empty();
+    // One that runs was rolled out by an operator that kept no revisions, or its record is lost.
+    let is_running = has_migrations && history.is_live(&template);
+    let mut notes = Map::new();
+    if has_migrations {
+        notes.insert(MIGRATIONS.into(), json!(if is_running { SUCCEEDED } else { PENDING }));
+    }
+    if let Some(since) = history.stalled_since() {
+        notes.insert(STALLED_BEFORE.into(), json!(since));
+    }
+    let number = history.next();
+    let before = vec![Step::Record { body: revision::render(application, &template, number, &notes) }];
+    if has_migrations && !is_running {
+        let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
+        return Rollout { before, ..history.held(phase) };
+    }
+    Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) }
+}
+
+/// The wished template is an older revision's. It is wished for anew, so that what failed before is tried again.
+fn again(history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
+    let number = history.next();
+    let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since()});
+    let before = vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())];
+    if wished.is_admitted() {
+        return Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
+    }
+    let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
+    Rollout { before, ..history.held(phase) }
+}
+
+/// Pods of the wished template may run, unless they have proven not to.
+fn admitted(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
+    let beside = migrate::stops(history, &migrate::jobs(application, &template));
+    let is_automatic = is_automatic(application);
+    if let Some(back) = wished.note(ROLLED_BACK_TO) {
+        if !is_automatic {
+            let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since()});
+            let before = vec![amend(wished, json!({"metadata": {"annotations": notes}}), Vec::new())];
+            let rollout = Rollout::of(Runs::Wished(template), Phase::Direct);
+            return Rollout { before, beside, current: Some(wished.revision), ..rollout };
+        }
+        let back = history.named(back).and_then(|back| Some((back.revision, back.template()?)));
+        if let Some((number, former)) = back {
+            let why = wished.note(FAILURE).unwrap_or("its rollout failed");
+            let phase = Phase::RolledBack(rolled_back(wished.revision, number, why));
+            return Rollout { beside, current: Some(number), ..Rollout::of(Runs::Former(former), phase) };
+        }
+    }
+    let direct = |runs| {
+        let rollout = Rollout::of(runs, Phase::Direct);
+        Rollout { beside: beside.clone(), current: Some(wished.revision), ..rollout }
+    };
+    let stall = history.stalled_since().filter(|since| is_automatic && wished.note(STALLED_BEFORE) != Some(*since));
+    let runs = Runs::Wished(template);
+    // What has stalled may be what the Deployment had before.
+    if stall.is_none() || !history.live().is_some_and(|live| is_applied(application, &runs, live)) {
+        return direct(runs);
+    }
+    let (good, former) = match history.good(wished) {
+        Ok(good) => good,
+        Err(refusal) => return Rollout { refusal: Some(refusal), ..direct(runs) },
+    };
+    let why = history.failure();
+    let note = rolled_back(wished.revision, good.revision, &why);
+    let told = Told { is_warning: true, reason: "RolledBack", action: "RollBack", note: note.clone() };
+    let notes = json!({ROLLED_BACK_TO: good.metadata.name, FAILURE: why});
+    let before = vec![amend(wished, json!({"metadata": {"annotations": notes}}), vec![told])];
+    let rollout = Rollout::of(Runs::Former(former), Phase::RolledBack(note));
+    Rollout { before, beside, current: Some(good.revision), ..rollout }
+}
+
+fn rolled_back(from: i64, to: i64, why: &str) -> String {
+    format!(
+        "Revision {from} made no progress within its deadline, so that revision {to} runs until the spec asks for other \
+         pods: {why}"
+    )
+}
+
+fn across(crossed: &Revision, to: i64) -> String {
+    format!(
+        "Migrations of revision {} have run, or may have, and revision {to} is older; give the spec what is to run \
+         instead, if that can run on what they did",
+        crossed.revision
+    )
+}
+
+fn amend(revision: &Revision, body: Value, told: Vec<Told>) -> Step {
+    let metadata = &revision.metadata;
+    let (uid, version) = (metadata.uid.clone(), metadata.resource_version.clone());
+    Step::Amend { key: metadata.key(), uid, version, body, told }
+}
+
+impl Rollout {
+    fn of(runs: Runs, phase: Phase) -> Self {
+        Self { runs, current: None, before: Vec::new(), beside: Vec::new(), phase, failure: None, refusal: None }
+    }
+}
+
+impl Runs {
+    /// The template; `None` if there is none to be written.
+    pub fn template(&self) -> Option<&Value> {
+        match self {
+            Self::Wished(template) | Self::Former(template) => Some(template),
+            Self::Nothing => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

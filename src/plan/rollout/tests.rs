@@ -1,0 +1,478 @@
+//! Rollouts without a cluster: a world that keeps what is written, in which the operator may die after any write, act on what
+//! it saw long ago, and come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engine::api::Precondition;
+use proptest::prelude::*;
+
+use super::*;
+use crate::application::Allowed;
+use crate::observe::{Found, Kind};
+use crate::plan::{self, Plan, tests::application};
+
+/// What the API server has, and what must never be seen of it.
+#[derive(Default)]
+struct World {
+    spec: Value,
+    generation: i64,
+    status: Value,
+    revisions: BTreeMap<String, Value>,
+    jobs: BTreeMap<String, Value>,
+    deployment: Value,
+    /// Writes so far, which is the version of what was written last.
+    writes: u64,
+    /// Successes that were noted, as revision and migration.
+    noted: BTreeSet<(String, String)>,
+}
+
+/// What an operator acts on.
+type Seen = (Application, Observed);
+
+impl World {
+    fn new(spec: &Value) -> Self {
+        Self { spec: spec.clone(), generation: 1, ..Self::default() }
+    }
+
+    fn see(&self) -> Seen {
+        let mut seen = application(&self.spec);
+        seen.metadata.generation = self.generation;
+        if !self.status.is_null() {
+            seen.status = serde_json::from_value(self.status.clone()).unwrap();
+        }
+        let mut observed = Observed {
+            revisions: self.revisions.values().map(decoded).collect(),
+            jobs: self.jobs.values().map(decoded).collect(),
+            ..Observed::default()
+        };
+        if !self.deployment.is_null() {
+            observed.children.insert(Kind::Deployment, Found::Own(decoded(&self.deployment)));
+        }
+        (seen, observed)
+    }
+
+    fn plan(&self) -> Plan {
+        let (application, observed) = self.see();
+        plan::plan(&application, &observed, &Allowed::default())
+    }
+
+    fn stamped(&mut self, body: &Value) -> Value {
+        self.writes += 1;
+        let mut body = body.clone();
+        if body["metadata"]["uid"].is_null() {
+            body["metadata"]["uid"] = json!(format!("uid-{}", self.writes));
+        }
+        body["metadata"]["resourceVersion"] = json!(self.writes.to_string());
+        body
+    }
+
+    /// Carries out a plan that was made of what was `seen`, and dies after `most` writes. Returns whether all was written.
+    fn carry_out(&mut self, (application, observed): &Seen, most: usize) -> bool {
+        let plan = plan::plan(application, observed, &Allowed::default());
+        let mut left = most;
+        for step in plan.before {
+            if left == 0 || !self.step(application, step) {
+                return false;
+            }
+            left -= 1;
+        }
+        for step in plan.beside {
+            if left == 0 {
+                return false;
+            }
+            self.step(application, step);
+            left -= 1;
+        }
+        if let Some(write) =
+            plan.children.into_iter().find_map(|(kind, write)| (kind == Kind::Deployment).then_some(write))
+        {
+            let is_as_planned = match &write.precondition {
+                Precondition::Absent => self.deployment.is_null(),
+                Precondition::Unchanged { version, .. } => self.deployment["metadata"]["resourceVersion"] == *version.0,
+                Precondition::SameLife { .. } => false,
+            };
+            if left == 0 || !is_as_planned {
+                return false;
+            }
+            let mut body = write.body.expect("the Deployment is never deleted");
+            body["metadata"]["uid"] = json!("deployment");
+            self.deployment = self.stamped(&body);
+            self.check();
+            left -= 1;
+        }
+        if left > 0 && application.metadata.generation == self.generation {
+            let (application, observed) = self.see();
+            let rollout = decide(&application, &observed);
+            let good = self.deployment["status"]["availableReplicas"] == self.deployment["spec"]["replicas"];
+            let former = self.status["lastGoodRevision"].clone();
+            self.status = json!({"currentRevision": rollout.current,
+                "lastGoodRevision": if good { json!(rollout.current) } else { former }});
+        }
+        left > 0
+    }
+
+    fn step(&mut self, application: &Application, step: Step) -> bool {
+        let is_at = |object: Option<&Value>, version: &ResourceVersion| {
+            object.is_some_and(|object| object["metadata"]["resourceVersion"] == *version.0)
+        };
+        let done = match step {
+            Step::Record { body } => {
+                let name = body["metadata"]["name"].as_str().unwrap().to_owned();
+                let body = self.stamped(&body);
+                !self.revisions.contains_key(&name) && self.revisions.insert(name, body).is_none()
+            }
+            Step::Amend { key, version, body, .. } => {
+                let is_at = is_at(self.revisions.get(&*key.name), &version);
+                if is_at {
+                    let mut revision = self.revisions[&*key.name].clone();
+                    merge(&mut revision, &body);
+                    let names =
+                        revision["metadata"]["annotations"]["minetto.dev/migrated"].as_str().unwrap_or_default();
+                    self.noted.extend(names.split(',').map(|name| (key.name.to_string(), name.to_owned())));
+                    let revision = self.stamped(&revision);
+                    self.revisions.insert(key.name.to_string(), revision);
+                }
+                is_at
+            }
+            Step::Forget { key, version, .. } => {
+                is_at(self.revisions.get(&*key.name), &version) && self.revisions.remove(&*key.name).is_some()
+            }
+            Step::Start { migration, body, revision, version } => {
+                let name = body["metadata"]["name"].as_str().unwrap().to_owned();
+                let may = is_at(self.revisions.get(&*revision.name), &version)
+                    && application.metadata.generation == self.generation
+                    && !self.jobs.contains_key(&name);
+                if may {
+                    assert!(!self.noted.contains(&(revision.name.to_string(), migration)), "it has succeeded before");
+                    let body = self.stamped(&body);
+                    self.jobs.insert(name, body);
+                }
+                may
+            }
+            Step::Stop { key, uid } => {
+                let is_same = self.jobs.get(&*key.name).is_some_and(|job| job["metadata"]["uid"] == *uid.0);
+                is_same && self.jobs.remove(&*key.name).is_some()
+            }
+        };
+        self.check();
+        done
+    }
+
+    fn check(&self) {
+        let running = self.jobs.values().filter(|job| job["status"].is_null()).count();
+        assert!(running <= 1, "{running} migrations run at a time");
+        let template = &self.deployment["spec"]["template"];
+        let bears = |revision: &&Value| revision["data"]["spec"]["template"] == *template;
+        if let Some(revision) = self.revisions.values().find(bears) {
+            let state = &revision["metadata"]["annotations"][MIGRATIONS];
+            assert_ne!(state, PENDING, "pods run whose migrations have not succeeded");
+        } else {
+            assert!(template.is_null(), "pods run of which no revision tells");
+        }
+    }
+
+    fn end_jobs(&mut self, condition: &str) {
+        for job in self.jobs.values_mut().filter(|job| job["status"].is_null()) {
+            job["status"] =
+                json!({"conditions": [{"type": condition, "status": "True", "reason": "R", "message": "m"}]});
+        }
+    }
+
+    fn set_pods(&mut self, is_well: bool) {
+        if !self.deployment.is_null() {
+            let count = self.deployment["spec"]["replicas"].clone();
+            let stalled = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+                "message": "timed out", "lastTransitionTime": self.writes.to_string()}]);
+            let well = json!({"replicas": count, "updatedReplicas": count, "availableReplicas": count});
+            self.deployment["status"] = if is_well { well } else { json!({"conditions": stalled}) };
+        }
+    }
+
+    /// Lets all go well until there is nothing to do.
+    fn settle(&mut self) {
+        for _ in 0..40 {
+            let seen = self.see();
+            let before = self.writes;
+            self.carry_out(&seen, usize::MAX);
+            self.end_jobs("Complete");
+            if self.writes == before && self.is_at_rest() {
+                return;
+            }
+        }
+        panic!("it never comes to rest: {:#?}", self.plan());
+    }
+
+    /// The Service is no part of this world.
+    fn is_at_rest(&self) -> bool {
+        let plan = self.plan();
+        plan.before.is_empty() && plan.beside.is_empty() && !plan.children.contains_key(&Kind::Deployment)
+    }
+
+    fn set(&mut self, field: &str, value: Value) {
+        if self.spec[field] != value {
+            self.spec[field] = value;
+            self.generation += 1;
+        }
+    }
+
+    /// The image of the Deployment's pods.
+    fn image(&self) -> &str {
+        self.deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default()
+    }
+
+    fn phase(&self) -> Phase {
+        let (application, observed) = self.see();
+        decide(&application, &observed).phase
+    }
+}
+
+fn decoded<T: serde::de::DeserializeOwned>(object: &Value) -> Arc<T> {
+    Arc::new(serde_json::from_str(&object.to_string()).unwrap())
+}
+
+/// RFC 7396.
+fn merge(into: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return into.clone_from(patch) };
+    for (field, value) in patch {
+        if value.is_null() {
+            if let Some(into) = into.as_object_mut() {
+                into.remove(field);
+            }
+        } else {
+            merge(&mut into[field], value);
+        }
+    }
+}
+
+fn migrations(args: &str) -> Value {
+    json!([{"name": "schema", "args": [args]}, {"name": "seed", "args": [args]}])
+}
+
+#[test]
+fn an_application_that_runs_gets_its_revision_with_one_write_and_no_other() {
+    let mut world = World::new(&json!({"replicas": 2}));
+    world.settle();
+    world.revisions.clear();
+    world.writes = 0;
+    assert!(world.plan().children.iter().all(|(kind, _)| *kind != Kind::Deployment));
+    world.settle();
+    assert_eq!((world.writes, world.revisions.len()), (1, 1));
+}
+
+#[test]
+fn what_runs_already_is_not_migrated() {
+    let mut world = World::new(&json!({}));
+    world.settle();
+    world.revisions.clear();
+    world.set("migrations", migrations("a"));
+    world.settle();
+    assert!(world.jobs.is_empty());
+}
+
+#[test]
+fn the_old_pods_stay_until_each_migration_has_succeeded_and_scaling_goes_on() {
+    let mut world = World::new(&json!({"image": "one", "port": 80}));
+    world.settle();
+    world.set("migrations", migrations("a"));
+    world.set("image", json!("two"));
+    world.set("port", json!(81));
+    world.carry_out(&world.see(), usize::MAX);
+    world.set("replicas", json!(5));
+    for _ in 0..3 {
+        world.carry_out(&world.see(), usize::MAX);
+    }
+    assert_eq!((world.jobs.len(), world.image(), &world.deployment["spec"]["replicas"]), (1, "one", &json!(5)));
+    let (application, observed) = world.see();
+    let service = plan::render(&application, &observed, Kind::Service).unwrap();
+    assert_eq!(service["spec"]["ports"][0]["port"], 80, "the old pods listen there");
+    world.end_jobs("Failed");
+    world.settle_failed();
+    assert_eq!((world.jobs.len(), world.image()), (1, "one"));
+    world.set("migrations", migrations("b"));
+    world.settle();
+    assert_eq!((world.jobs.len(), world.image()), (2, "two"));
+    world.jobs.clear();
+    world.settle();
+    assert!(world.jobs.is_empty(), "what has succeeded does not run again");
+}
+
+impl World {
+    fn settle_failed(&mut self) {
+        for _ in 0..3 {
+            self.carry_out(&self.see(), usize::MAX);
+        }
+        assert!(matches!(self.phase(), Phase::MigrationFailed(_)), "{:?}", self.phase());
+        assert!(self.is_at_rest());
+    }
+}
+
+#[test]
+fn a_first_rollout_has_no_pods_before_its_migrations() {
+    let mut world = World::new(&json!({"migrations": migrations("a")}));
+    for _ in 0..3 {
+        world.carry_out(&world.see(), usize::MAX);
+    }
+    assert!(world.deployment.is_null() && world.jobs.len() == 1);
+    world.settle();
+    assert!(!world.deployment.is_null());
+}
+
+#[test]
+fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
+    let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
+    world.settle();
+    world.set_pods(true);
+    world.settle();
+    world.set("image", json!("two"));
+    world.settle();
+    world.set_pods(false);
+    world.settle();
+    assert_eq!(world.image(), "one");
+    assert!(matches!(world.phase(), Phase::RolledBack(_)));
+    world.status = Value::Null;
+    world.set("replicas", json!(7));
+    world.settle();
+    assert_eq!((world.image(), &world.deployment["spec"]["replicas"]), ("one", &json!(7)), "it still scales");
+    world.set("image", json!("three"));
+    world.settle();
+    assert_eq!(world.image(), "three");
+    world.set("image", json!("two"));
+    world.settle();
+    assert_eq!(world.image(), "two", "what is wished for anew is tried anew");
+}
+
+#[test]
+fn no_rollback_crosses_a_migration_and_it_is_said_why() {
+    let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
+    world.settle();
+    world.set_pods(true);
+    world.settle();
+    world.set("migrations", migrations("a"));
+    world.set("image", json!("two"));
+    world.settle();
+    world.set_pods(false);
+    world.settle();
+    assert_eq!(world.image(), "two");
+    let (application, observed) = world.see();
+    let refusal = decide(&application, &observed).refusal.unwrap();
+    assert!(refusal.is_for_migration && !refusal.is_asked_for);
+    assert!(refusal.message.contains("Migrations of revision 2"), "{}", refusal.message);
+    world.set("rollback", json!({"toRevision": 1}));
+    world.settle();
+    let (application, observed) = world.see();
+    assert!(decide(&application, &observed).refusal.unwrap().is_asked_for);
+    assert_eq!(world.image(), "two");
+}
+
+#[test]
+fn a_revision_that_the_spec_names_runs_until_it_no_longer_does() {
+    let mut world = World::new(&json!({"image": "one"}));
+    world.settle();
+    world.set("image", json!("two"));
+    world.settle();
+    world.set("rollback", json!({"toRevision": 1}));
+    world.settle();
+    assert_eq!((world.image(), world.phase()), ("one", Phase::Pinned(1)));
+    world.set("rollback", json!({"toRevision": 9}));
+    world.settle();
+    let (application, observed) = world.see();
+    let refusal = decide(&application, &observed).refusal.unwrap();
+    assert!(refusal.message.ends_with("there are: 1, 2"), "{}", refusal.message);
+    world.set("rollback", Value::Null);
+    world.settle();
+    assert_eq!(world.image(), "two");
+}
+
+#[test]
+fn old_revisions_go_and_those_that_are_needed_stay() {
+    let mut world = World::new(&json!({"image": "0", "revisionHistoryLimit": 2}));
+    world.settle();
+    world.set_pods(true);
+    world.settle();
+    for image in 1..9 {
+        world.set("image", json!(image.to_string()));
+        world.settle();
+    }
+    let mut numbers: Vec<_> = world.revisions.values().map(|revision| revision["revision"].as_i64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 7, 8, 9], "the last good one, the present one, and two");
+}
+
+/// What happens to a world.
+#[derive(Debug, Clone)]
+enum Event {
+    Reconcile { most: usize },
+    Remember,
+    ReconcileFromMemory,
+    Succeed,
+    Fail,
+    DeleteJobs,
+    Pods { are_well: bool },
+    Image(u8),
+    Migrations(Option<u8>),
+    Automatic(bool),
+    Paused(bool),
+    Pin(Option<i64>),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => (0_usize..6).prop_map(|most| Event::Reconcile { most }),
+        4 => Just(Event::Reconcile { most: usize::MAX }),
+        1 => Just(Event::Remember),
+        2 => Just(Event::ReconcileFromMemory),
+        3 => Just(Event::Succeed),
+        1 => Just(Event::Fail),
+        1 => Just(Event::DeleteJobs),
+        2 => any::<bool>().prop_map(|are_well| Event::Pods { are_well }),
+        3 => (0_u8..3).prop_map(Event::Image),
+        1 => proptest::option::of(0_u8..2).prop_map(Event::Migrations),
+        1 => any::<bool>().prop_map(Event::Automatic),
+        1 => any::<bool>().prop_map(Event::Paused),
+        1 => proptest::option::weighted(0.3, 1_i64..4).prop_map(Event::Pin),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_dies_when_and_whatever_is_seen_late_migrations_come_first_and_all_comes_to_rest(
+        events in proptest::collection::vec(event(), 1..50),
+    ) {
+        let mut world = World::new(&json!({"image": "i", "migrations": migrations("0")}));
+        let mut memory = world.see();
+        for event in events {
+            match event {
+                Event::Reconcile { most } => {
+                    world.carry_out(&world.see(), most);
+                }
+                Event::Remember => memory = world.see(),
+                Event::ReconcileFromMemory => {
+                    world.carry_out(&memory, usize::MAX);
+                }
+                Event::Succeed => world.end_jobs("Complete"),
+                Event::Fail => world.end_jobs("Failed"),
+                Event::DeleteJobs => world.jobs.clear(),
+                Event::Pods { are_well } => world.set_pods(are_well),
+                Event::Image(image) => world.set("image", json!(image.to_string())),
+                Event::Migrations(args) => {
+                    world.set("migrations", args.map_or(Value::Null, |args| migrations(&args.to_string())));
+                }
+                Event::Automatic(is_automatic) => {
+                    let on_failure = if is_automatic { "Automatic" } else { "None" };
+                    world.set("rollback", json!({"onFailure": on_failure}));
+                }
+                Event::Paused(is_paused) => world.set("paused", json!(is_paused)),
+                Event::Pin(number) => world.set("rollback", json!({"toRevision": number})),
+            }
+        }
+        world.set("paused", json!(false));
+        world.set("rollback", Value::Null);
+        world.set("image", json!("last"));
+        world.set("migrations", migrations("last"));
+        world.settle();
+        prop_assert_eq!(world.image(), "last");
+    }
+}
