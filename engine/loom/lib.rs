@@ -2,5 +2,5 @@
 
 include!(concat!(env!("OUT_DIR"), "/root.rs"));
 
-pub(crate) use sound::sync;
-pub use sound::{backoff, object, queue, trigger};
+pub use sound::{api, backoff, object, queue, store, trigger, watch};
+pub(crate) use sound::{frame, sync, transport, watched};

@@ -2,19 +2,24 @@
 //!
 //! Each commit's changes go to one callback, in order. This module knows no kind and no queue.
 
-mod upkeep;
+mod audits;
+mod doubt;
+mod looks;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, info, warn};
 
-use self::upkeep::{Task, Upkeep};
+use self::audits::{Audits, Task};
+use self::doubt::Doubt;
+use self::looks::{Look, Looks};
 use crate::api::{Client, Entry, Error, Event, Start};
 use crate::backoff::{Schedule, jittered};
 use crate::object::Object;
 use crate::store::{Change, Writer};
-use crate::watch::{End, Machine, Pause, Request, Transaction};
+use crate::watch::{End, Machine, Pause, Reason, Request, Transaction};
 
 /// Objects a page. client-go's number; a page of Deployments is then about 2 MB.
 const PAGE_SIZE: u32 = 500;
@@ -45,6 +50,9 @@ const LONGEST_ASKED: Duration = Duration::from_mins(1);
 /// Time between two looks for a resource that the server does not know, such as one whose CRD is not applied yet.
 const PROBE: Duration = Duration::from_secs(2);
 
+/// By how much earlier than asked a watch may end and still have ended in time: the server's clock is another.
+const EARLY: Duration = Duration::from_secs(2);
+
 /// Keeps one part of a cache up to date.
 pub struct Reflector<T> {
     client: Client,
@@ -53,15 +61,25 @@ pub struct Reflector<T> {
     delays: Schedule,
     /// The longest time between two audits of the cache; `None` for never.
     audits: Option<Duration>,
+    /// Whether a watch has ended before its time since anything was last heard: the server may be another one now.
+    is_cut: bool,
     /// What was last said in the log, so that a lasting failure is said once and not with each attempt.
     said: Option<String>,
+}
+
+/// What is done beside lists and watches.
+struct Upkeep<T> {
+    looks: Looks<T>,
+    doubt: Doubt,
+    audits: Audits<T>,
 }
 
 impl<T: Object> Reflector<T> {
     /// A reflector that reads through `client` and writes to `writer`.
     pub fn new(client: Client, writer: Writer<T>) -> Self {
         let delays = Schedule::new(FIRST_DELAY, LONGEST_DELAY);
-        Self { client, writer, machine: Machine::default(), delays, audits: Some(upkeep::AUDIT), said: None }
+        let (machine, audits) = (Machine::default(), Some(audits::AUDIT));
+        Self { client, writer, machine, delays, audits, is_cut: false, said: None }
     }
 
     /// Says how often the cache is held against a list of the server's, so that what a watch has lost is made good: after at
@@ -72,15 +90,15 @@ impl<T: Object> Reflector<T> {
 
     /// Lists and watches for as long as it is polled, and calls `changed` for each change.
     pub async fn run(mut self, changed: impl Fn(&Change<T>)) {
-        let mut upkeep = Upkeep::new(self.audits);
+        let mut upkeep = Upkeep { looks: Looks::new(), doubt: Doubt::default(), audits: Audits::new(self.audits) };
         loop {
             let end = match self.machine.request() {
                 Request::List { continue_token, whole } => {
                     let limit = (!whole).then_some(PAGE_SIZE);
-                    upkeep.put_off();
-                    self.list(limit, continue_token.as_deref(), &changed).await
+                    upkeep.audits.put_off();
+                    self.list(limit, continue_token, &mut upkeep, &changed).await
                 }
-                Request::Watch(start) => self.watch(&start, &mut upkeep, &changed).await,
+                Request::Watch(start) => self.watch(start, &mut upkeep, &changed).await,
             };
             let Err((end, error)) = end else { continue };
             self.writer.stats().count_end(end);
@@ -89,30 +107,35 @@ impl<T: Object> Reflector<T> {
             if let Some(transaction) = self.machine.vanished() {
                 self.commit(transaction, &changed);
             }
-            match pause {
-                Pause::None => {}
+            let delay = match pause {
+                Pause::None => continue,
                 Pause::Backoff(failures) => {
                     let asked = error.as_ref().and_then(|error| error.status()?.retry_after());
                     let delay = jittered(self.delays.delay(failures), fastrand::f64());
-                    sleep(asked.unwrap_or_default().min(LONGEST_ASKED).max(delay)).await;
+                    asked.unwrap_or_default().min(LONGEST_ASKED).max(delay)
                 }
-                Pause::Probe => sleep(jittered(PROBE, fastrand::f64())).await,
-            }
+                Pause::Probe => jittered(PROBE, fastrand::f64()),
+            };
+            self.looking_meanwhile(sleep(delay), &mut upkeep.looks, &changed).await;
         }
     }
 
     async fn list(
         &mut self,
         limit: Option<u32>,
-        token: Option<&str>,
+        token: Option<String>,
+        upkeep: &mut Upkeep<T>,
         changed: &impl Fn(&Change<T>),
     ) -> Result<(), (End, Option<Error>)> {
-        let mut page = self.client.list(self.writer.collection(), limit, token).await.map_err(failed)?;
+        let (client, collection) = (self.client.clone(), self.writer.collection().clone());
+        let page = async move { client.list(&collection, limit, token.as_deref()).await };
+        let mut page = self.looking_meanwhile(page, &mut upkeep.looks, changed).await.map_err(failed)?;
         self.writer.stats().hear(Instant::now().into_std());
         if self.machine.trusts_cache() {
             self.writer.reuse(&mut page.entries);
         }
         if let Some(transaction) = self.machine.page(page).map_err(|end| (end, None))? {
+            self.is_cut = false;
             self.commit(transaction, changed);
         }
         Ok(())
@@ -120,22 +143,39 @@ impl<T: Object> Reflector<T> {
 
     async fn watch(
         &mut self,
-        start: &Start,
+        start: Start,
         upkeep: &mut Upkeep<T>,
         changed: &impl Fn(&Change<T>),
     ) -> Result<(), (End, Option<Error>)> {
         let seconds = WATCH_SECONDS.0 + fastrand::u64(0..=WATCH_SECONDS.1);
-        let mut watch = self.client.watch(self.writer.collection(), start, seconds).await.map_err(failed)?;
+        let goes_on = matches!(start, Start::After(_));
+        let (client, collection) = (self.client.clone(), self.writer.collection().clone());
+        let opening = async move { client.watch(&collection, &start, seconds).await };
+        let is_cut = std::mem::replace(&mut self.is_cut, true);
+        let mut watch = self.looking_meanwhile(opening, &mut upkeep.looks, changed).await.map_err(failed)?;
         self.writer.stats().count_watch();
-        let mut heard = Instant::now();
+        if is_cut && goes_on {
+            upkeep.doubt.raise();
+        }
+        let opened = Instant::now();
+        let mut heard = opened;
         loop {
             let patience = if self.machine.awaits_list_end() { LIST_SILENCE } else { SILENCE };
             let event = tokio::select! {
                 // An event that is there goes first: it may spare the upkeep its work.
                 biased;
                 event = timeout_at(heard + patience, watch.next()) => event,
-                task = upkeep.next(), if self.machine.version().is_some() => {
-                    if self.keep_up(task, upkeep, changed).await {
+                look = upkeep.looks.next(&self.client) => {
+                    self.look(look, &mut upkeep.looks, changed);
+                    continue;
+                }
+                () = upkeep.doubt.confirmed(&self.client, &self.writer, self.machine.version()) => {
+                    upkeep.doubt.settle();
+                    self.machine.distrust(Reason::Ended(End::Regressed));
+                    return Ok(());
+                }
+                task = upkeep.audits.next(), if self.machine.version().is_some() => {
+                    if self.audit(task, &mut upkeep.audits) {
                         return Ok(());
                     }
                     continue;
@@ -144,10 +184,14 @@ impl<T: Object> Reflector<T> {
             let mut event = match event {
                 Err(_elapsed) => return Err((End::Silent, None)),
                 Ok(Err(error)) => return Err(failed(error)),
-                Ok(Ok(None)) => return Err((End::Closed, None)),
+                Ok(Ok(None)) => {
+                    self.is_cut = opened.elapsed() + EARLY < Duration::from_secs(seconds);
+                    return Err((End::Closed, None));
+                }
                 Ok(Ok(Some(event))) => event,
             };
             heard = Instant::now();
+            upkeep.doubt.settle();
             self.writer.stats().hear(heard.into_std());
             if let Event::Upsert(entry) = &mut event
                 && self.machine.awaits_list_end()
@@ -160,14 +204,14 @@ impl<T: Object> Reflector<T> {
                 Ok(None) => {}
                 Ok(Some(transaction)) => {
                     if matches!(transaction, Transaction::Replace { .. }) {
-                        upkeep.put_off();
+                        upkeep.audits.put_off();
                     }
                     self.commit(transaction, |change| {
-                        upkeep.touch(|| change.key());
+                        upkeep.audits.touch(|| change.key());
                         changed(change);
                     });
-                    if self.machine.version().is_some_and(|version| upkeep.is_wrong(version, &self.writer)) {
-                        self.machine.distrust();
+                    if self.machine.version().is_some_and(|version| upkeep.audits.is_wrong(version, &self.writer)) {
+                        self.machine.distrust(Reason::Audit);
                         return Ok(());
                     }
                 }
@@ -176,26 +220,46 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    /// Does what is to be done beside the watch. Returns true if everything is to be listed again.
-    async fn keep_up(&mut self, task: Task, upkeep: &mut Upkeep<T>, changed: &impl Fn(&Change<T>)) -> bool {
-        match (task, self.machine.version()) {
-            (Task::Look, _) => {
-                Upkeep::look(&self.client, &mut self.writer).await.iter().for_each(changed);
+    /// Does `work`, which is to know nothing of this cache, and looks at own writes that are overdue meanwhile.
+    async fn looking_meanwhile<R>(
+        &mut self,
+        work: impl Future<Output = R>,
+        looks: &mut Looks<T>,
+        changed: &impl Fn(&Change<T>),
+    ) -> R {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                look = looks.next(&self.client) => self.look(look, looks, changed),
+            }
+        }
+    }
+
+    fn look(&mut self, look: Look<T>, looks: &mut Looks<T>, changed: &impl Fn(&Change<T>)) {
+        match look {
+            Look::Due => looks.begin(self.writer.overdue()),
+            Look::Found(overdue, object) => self.writer.found(&overdue, object).iter().for_each(changed),
+        }
+    }
+
+    /// Takes an audit one step on. Returns true if everything is to be listed again.
+    fn audit(&mut self, task: Task, audits: &mut Audits<T>) -> bool {
+        let Some(version) = self.machine.version() else { return false };
+        match task {
+            Task::Begin => {
+                audits.begin(self.client.clone(), self.writer.collection().clone(), version.clone());
                 false
             }
-            (Task::Audit, Some(version)) => {
-                upkeep.begin(self.client.clone(), self.writer.collection().clone(), version.clone());
-                false
-            }
-            (Task::Listed(listed), Some(version)) => {
-                upkeep.listed(listed);
-                let is_wrong = upkeep.is_wrong(version, &self.writer);
+            Task::Listed(listed) => {
+                audits.listed(listed);
+                let is_wrong = audits.is_wrong(version, &self.writer);
                 if is_wrong {
-                    self.machine.distrust();
+                    self.machine.distrust(Reason::Audit);
                 }
                 is_wrong
             }
-            (Task::Audit | Task::Listed(_), None) => false,
         }
     }
 

@@ -20,9 +20,7 @@ mod overlay;
 mod state;
 mod stats;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-use tokio::sync::watch;
+use std::sync::{Arc, PoisonError};
 
 use self::difference::{Difference, difference, differs};
 pub use self::index::{ByNamespace, ByOwner, Index};
@@ -32,6 +30,7 @@ use self::state::State;
 pub use self::stats::Stats;
 use crate::api::{Collection, Entry, Scope};
 use crate::object::{Key, Metadata, Object, ResourceVersion};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use crate::watch::{Audit, Reason, Transaction};
 
 /// What a transaction did to one key. One of the two sides is always there.

@@ -175,9 +175,10 @@ impl<T: Object> Machine<T> {
         self.regressions == 0
     }
 
-    /// Makes everything be listed again, since an audit found the cache to be wrong.
-    pub fn distrust(&mut self) {
-        self.reason = Reason::Audit;
+    /// Makes everything be listed again for this reason: an audit found the cache to be wrong, or the server has gone back in
+    /// time.
+    pub fn distrust(&mut self, reason: Reason) {
+        self.reason = reason;
         self.position = Position::Unlisted;
     }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,13 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use cluster::{Cluster, Component, Options, start_or_say};
 use engine::config::Config;
+use engine::object::{Key, Metadata, ResourceVersion};
 use engine::store::{Origin, Stats};
 use engine::transport::{self, Request, Response, Service};
 use engine::watch::{End, Reason};
+use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use tower::{ServiceExt as _, service_fn};
 
-use self::support::{PATIENCE, Proxy, Reflected, Requests, Space, client, shared, until};
+use self::support::{ConfigMap, PATIENCE, Proxy, Reflected, Requests, Space, client, shared, until};
 
 /// A server that is asked what `ask` makes of each request, or answers what that says.
 fn through(
@@ -104,7 +107,7 @@ async fn a_list_whose_pages_always_expire_is_read_whole_in_the_end() {
     });
     let (service, requests) = Requests::of(server);
     let reflected = Reflected::start(client(&service), space.name);
-    reflected.reader.synced().await;
+    until("the list", || reflected.reader.is_synced()).await;
     in_sync(&space, &reflected).await;
     let pages = requests.all().iter().filter(|asked| asked.uri.contains("limit=500")).count();
     assert_eq!((stats(&reflected).ends(End::Expired), pages), (2, 4), "{:?}", requests.all());
@@ -129,6 +132,75 @@ async fn a_server_that_ignores_the_wish_for_a_streamed_list_costs_seconds_and_no
     in_sync(&space, &reflected).await;
     space.update("app", "2").await;
     in_sync(&space, &reflected).await;
+    assert_eq!(stats(&reflected).relists(), 0);
+}
+
+/// What a proxy, or a server behind another, makes of a stream: each document comes twice, and once more after the next ones.
+fn repeating(response: Response) -> Response {
+    struct Repeated {
+        body: transport::Body,
+        rest: Vec<u8>,
+        past: VecDeque<Vec<u8>>,
+    }
+    let (parts, body) = response.into_parts();
+    let repeated = Repeated { body, rest: Vec::new(), past: VecDeque::new() };
+    let stream = futures_util::stream::unfold(repeated, async |mut repeated: Repeated| {
+        let data = match repeated.body.frame().await? {
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+            Err(error) => return Some((Err(error), repeated)),
+        };
+        let mut sent = Vec::new();
+        for byte in data {
+            repeated.rest.push(byte);
+            if byte == b'\n' {
+                let document = std::mem::take(&mut repeated.rest);
+                let is_event = !document.starts_with(br#"{"type":"BOOKMARK""#);
+                sent.extend(document.repeat(if is_event { 2 } else { 1 }));
+                if is_event {
+                    repeated.past.push_back(document);
+                }
+                if repeated.past.len() > 3 {
+                    sent.extend(repeated.past.pop_front().unwrap_or_default());
+                }
+            }
+        }
+        Some((Ok(http_body::Frame::data(Bytes::from(sent))), repeated))
+    });
+    http::Response::from_parts(parts, http_body_util::StreamBody::new(stream).boxed_unsync())
+}
+
+/// Events that come twice, and late, are told once, and bring nothing back that is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stream_that_repeats_itself_tells_each_change_once_and_brings_nothing_back() {
+    let Some(cluster) = shared() else { return };
+    let space = Space::new(cluster, "repeating");
+    let server = connected(&space);
+    let server = Service::new(service_fn(move |request: Request| {
+        let (server, is_watch) = (server.clone(), request.uri().to_string().contains("watch=1"));
+        async move {
+            let response = server.oneshot(request).await?;
+            Ok(if is_watch { repeating(response) } else { response })
+        }
+    }));
+    let reflected = Reflected::start(client(&server), space.name);
+    reflected.reader.synced().await;
+    let mut done = 0;
+    for round in 0..10 {
+        let value = round.to_string();
+        for name in ["a", "b"] {
+            space.create(name, &value).await;
+            space.update(name, "changed").await;
+        }
+        // What is repeated of "a" comes after its end.
+        space.delete("a").await;
+        space.update("b", "alone").await;
+        space.delete("b").await;
+        done += 7;
+    }
+    space.create("last", "1").await;
+    in_sync(&space, &reflected).await;
+    assert_eq!(reflected.changes().len(), done + 1);
+    assert!(stats(&reflected).duplicates() > 100, "{}", stats(&reflected).duplicates());
     assert_eq!(stats(&reflected).relists(), 0);
 }
 
@@ -300,6 +372,58 @@ async fn a_stream_that_stands_still_is_left_after_75_seconds_though_its_connecti
         assert!(started.elapsed() < Duration::from_secs(200));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// A read that hangs, of an own write that the watch does not bring, held up the watch.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_say_what_became_of_a_write_holds_up_no_event() {
+    let (events, stream) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
+    let (stream, asked) = (Arc::new(std::sync::Mutex::new(Some(stream))), Arc::new(AtomicUsize::new(0)));
+    let asks = asked.clone();
+    let service = Service::new(service_fn(move |request: Request| {
+        let (uri, stream, asks) = (request.uri().to_string(), stream.clone(), asks.clone());
+        async move {
+            let body = Full::new(Bytes::from_static(br#"{"metadata":{"resourceVersion":"5"},"items":[]}"#));
+            Ok(match () {
+                () if uri.contains("sendInitialEvents") => refusal(422, "Invalid"),
+                () if uri.contains("watch=1") => {
+                    let mut stream = stream.lock().expect("no panic").take().expect("one watch");
+                    let events = futures_util::stream::poll_fn(move |context| stream.poll_recv(context));
+                    let frames = events.map(|event| Ok(http_body::Frame::data(Bytes::from_static(event.as_bytes()))));
+                    http::Response::new(http_body_util::StreamBody::new(frames).boxed_unsync())
+                }
+                () if uri.contains("limit=") => {
+                    http::Response::new(body.map_err(|never| match never {}).boxed_unsync())
+                }
+                () => {
+                    asks.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending().await
+                }
+            })
+        }
+    }));
+    let reflected = Reflected::start(client(&service), "hanging");
+    reflected.reader.synced().await;
+    let metadata = Metadata {
+        name: "own".into(),
+        namespace: "hanging".into(),
+        resource_version: ResourceVersion("6".into()),
+        ..Metadata::default()
+    };
+    reflected.reader.remember(ConfigMap { metadata, data: std::collections::BTreeMap::new() });
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let sent = tokio::time::Instant::now();
+    let event = concat!(
+        r#"{"type":"ADDED","object":{"metadata":{"name":"new","namespace":"hanging","uid":"u","resourceVersion":"6"}}}"#,
+        "\n"
+    );
+    events.send(event).expect("it is read");
+    while reflected.value(&Key::new("hanging", "new")).is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

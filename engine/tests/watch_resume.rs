@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use cluster::{Cluster, Component, Options, start_or_say};
 use engine::api::{Collection, Entry, Event, Start};
 use engine::object::{Object as _, ResourceVersion};
 use engine::transport::{self, Request, Service};
+use engine::watch::{End, Reason};
 use http_body_util::{BodyExt as _, Full};
 use tower::{ServiceExt as _, service_fn};
 
@@ -152,6 +154,61 @@ async fn after_a_compaction_everything_is_listed_again() {
     }
     proxy.accept();
     caught_up(&space, &reflected, &requests).await;
+}
+
+/// What etcd has lost, nobody can tell a watch: it waits for a version that is long gone, and hears nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_etcd_that_is_restored_from_a_backup_takes_the_cache_back_with_it_within_seconds() {
+    let Some(cluster) = start(&[]) else { return };
+    let space = Space::new(&cluster, "restored");
+    for name in ["kept", "changed", "gone", "again"] {
+        space.create(name, "1").await;
+    }
+    let (data, backup) = (cluster.folder().join("etcd"), cluster.folder().join("backup"));
+    cluster.kill(Component::Etcd).expect("it runs");
+    copy(&data, &backup);
+    cluster.restart(Component::Etcd).expect("it comes back");
+
+    let (service, requests) = Requests::of(transport::connect(&space.config).expect("a usable configuration"));
+    let reflected = Reflected::start(client(&service), space.name);
+    reflected.reader.synced().await;
+    miss_something(&space).await;
+    in_sync(&space, &reflected).await;
+
+    for component in [Component::ApiServer, Component::Etcd] {
+        cluster.kill(component).expect("it runs");
+    }
+    std::fs::remove_dir_all(&data).expect("its data");
+    std::fs::rename(&backup, &data).expect("the backup");
+    for component in [Component::Etcd, Component::ApiServer] {
+        cluster.restart(component).expect("it comes back");
+    }
+    let state = space.state();
+    let took = until("the cache to go back", || reflected.state() == state).await;
+    eprintln!("etcd restored from a backup: the cache is right {took:?} after the server is ready");
+    let signs = ["gone", "new"].map(|name| reflected.signs(name));
+    assert_eq!(signs, ["+~-+", "+-"], "what came back, and what is no more, was told: {:?}", requests.all());
+    assert_eq!(reflected.value(&space.key("changed")).as_deref(), Some("1"));
+    assert_eq!(reflected.reader.stats()[0].lists(Reason::Ended(End::Regressed)), 1);
+    // From here on the watch goes on as before, though versions come again.
+    for value in 2..40 {
+        space.update("kept", &value.to_string()).await;
+    }
+    let state = space.state();
+    until("the cache to follow", || reflected.state() == state).await;
+}
+
+/// Copies a folder.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(from, to).expect("a copy");
+        }
+    }
 }
 
 /// Changes, deletes and creates again, and returns the version before that.

@@ -1,5 +1,7 @@
 //! Every order in which two or three threads can use a queue.
 
+mod explored;
+
 use std::future::poll_fn;
 use std::sync::LazyLock;
 use std::task::Poll;
@@ -12,17 +14,12 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-/// More than three preemptions take minutes, and find no more: each of the queue's calls takes its lock once.
-const PREEMPTIONS: usize = 3;
-
 /// Made before anything is explored: the dice of the crate `backoff` overflow the small stacks of loom's threads.
 static SCHEDULE: LazyLock<Schedule> = LazyLock::new(|| Schedule::new(Duration::from_mins(1), Duration::from_mins(1)));
 
 fn explore(run: impl Fn() + Send + Sync + 'static) {
     LazyLock::force(&SCHEDULE);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
-    builder.check(run);
+    explored::explore(run);
 }
 
 fn key(name: &str) -> Key {
@@ -169,28 +166,18 @@ mod sound {
     }
 }
 
-/// A test that can't fail proves nothing: loom has to find what is wrong with these. Where it does, it can't unwind, for
-/// what is dropped then takes a lock: so each runs in a process of its own, which it ends.
+/// A test that can't fail proves nothing: loom has to find what is wrong with these.
 mod broken {
-    use std::env;
-    use std::process::Command;
-
-    fn finds_a_deadlock(test: &str) {
-        let this = env::current_exe().expect("it runs");
-        let output = Command::new(this).args(["--exact", test, "--include-ignored", "--nocapture"]).output();
-        let output = output.expect("it starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains("deadlock; threads ="), "loom has not found it:\n{said}");
-    }
+    use crate::explored::finds;
 
     #[test]
     fn loom_finds_a_wakeup_that_is_lost_between_look_and_wait() {
-        finds_a_deadlock("broken::looks_then_waits::is_explored");
+        finds("deadlock; threads =", "broken::looks_then_waits::is_explored");
     }
 
     #[test]
     fn loom_finds_a_wakeup_that_is_lost_with_one_who_gives_up() {
-        finds_a_deadlock("broken::gives_up_silently::is_explored");
+        finds("deadlock; threads =", "broken::gives_up_silently::is_explored");
     }
 
     mod looks_then_waits {

@@ -17,6 +17,8 @@ pub(super) struct Overlay<T> {
     own: HashMap<Key, Own<T>>,
     /// So that a stream that advances finds those that it has passed without a search.
     awaited: BTreeSet<(Order, Key)>,
+    /// How many have ever been kept.
+    count: u64,
 }
 
 /// The last own write of a key.
@@ -26,6 +28,8 @@ struct Own<T> {
     /// Where in the stream it is over; `None` if only an event of this very object can tell.
     order: Option<Order>,
     age: Age,
+    /// Which of all that were ever kept it is.
+    number: u64,
 }
 
 /// What readers are to see of a key.
@@ -39,12 +43,13 @@ pub(super) enum What<T> {
     Left(Life),
 }
 
-/// An own write or delete that the stream should have brought by now, as it was when that was found.
+/// An own write or delete that the stream should have brought by now.
 #[derive(Debug, Clone)]
 pub struct Overdue {
     pub(super) key: Key,
-    /// What is found on the server is news only as long as nothing has been written since.
-    pub(super) life: Life,
+    /// Which one: what is found on the server is news only as long as nothing has been written since. (Its version alone would
+    /// not tell: a delete has that of what it deleted.)
+    number: u64,
 }
 
 impl Overdue {
@@ -105,11 +110,16 @@ type Order = (usize, Arc<str>);
 
 impl<T: Object> Overlay<T> {
     pub(super) fn none() -> Self {
-        Self { own: HashMap::new(), awaited: BTreeSet::new() }
+        Self { own: HashMap::new(), awaited: BTreeSet::new(), count: 0 }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&What<T>> {
         self.own.get(key).map(|own| &own.what)
+    }
+
+    /// The life that is overdue, if nothing has been written since that was found.
+    pub(super) fn overdue_life(&self, overdue: &Overdue) -> Option<Life> {
+        self.own.get(&overdue.key).filter(|own| own.number == overdue.number).map(|own| own.what.life())
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -140,7 +150,8 @@ impl<T: Object> Overlay<T> {
         if let Some(order) = &order {
             self.awaited.insert((order.clone(), key.clone()));
         }
-        self.own.insert(key.clone(), Own { what, order, age: Age::New });
+        self.count += 1;
+        self.own.insert(key.clone(), Own { what, order, age: Age::New, number: self.count });
     }
 
     pub(super) fn remove(&mut self, key: &Key) -> Option<What<T>> {
@@ -198,7 +209,7 @@ impl<T: Object> Overlay<T> {
         for (key, own) in &mut self.own {
             match own.age {
                 Age::New => own.age = Age::Waiting,
-                Age::Waiting => overdue.push(Overdue { key: key.clone(), life: own.what.life() }),
+                Age::Waiting => overdue.push(Overdue { key: key.clone(), number: own.number }),
                 Age::Settled => {}
             }
         }

@@ -171,11 +171,14 @@ impl<T: Object> State<T> {
         let version = what.life().version;
         let is_passed = self.has_passed(&version);
         let is_back = self.objects.get(key).is_some_and(|entry| entry.metadata().resource_version == version);
+        let before = self.seen(key).cloned();
         if !is_passed && !is_back {
-            let before = self.seen(key).cloned();
             self.own.keep(key, what, false);
-            self.refile(key, before.as_ref());
+        } else if self.own.get(key).is_some_and(|kept| kept.life().version.compare(&version).is_none()) {
+            // Answers come in order where versions have none: the stream is past what is kept as well.
+            self.own.remove(key);
         }
+        self.refile(key, before.as_ref());
     }
 
     /// Keeps an own delete of `key`.
@@ -213,21 +216,24 @@ impl<T: Object> State<T> {
     pub(super) fn found(&mut self, asked: &Overdue, now: Option<Entry<T>>, fits: bool, changes: &mut Vec<Change<T>>) {
         let key = &asked.key;
         let before = self.seen(key).cloned();
-        let Some(life) = self.own.get(key).map(What::life).filter(|life| *life == asked.life) else { return };
+        let Some(life) = self.own.overdue_life(asked) else { return };
+        // What was seen before it was deleted here; its end is still to be told.
+        let mut last = match self.own.remove(key) {
+            Some(What::Deleted(_, last)) => last,
+            _ => None,
+        };
         let streamed = self.objects.get(key);
         match now {
             // It is over, and the stream will say so: it has it now, or will before its end.
             None if streamed.is_some_and(|entry| life.covers(entry)) || self.is_before(&life.version) => {
                 let is_passed = !self.is_before(&life.version);
-                self.own.remove(key);
-                self.own.keep(key, What::Deleted(life, None), is_passed);
+                self.own.keep(key, What::Deleted(life, last.take()), is_passed);
                 self.own.settle(key);
             }
-            None => drop(self.own.remove(key)),
+            None => {}
             Some(now) => {
                 let is_passed = self.has_passed(&now.metadata().resource_version);
                 let is_back = streamed.is_some_and(|entry| !differs(entry, &now));
-                self.own.remove(key);
                 if !is_passed && !is_back {
                     let what = if fits { What::Written(now) } else { What::Left(Life::of(now.metadata())) };
                     self.own.keep(key, what, false);
@@ -235,7 +241,7 @@ impl<T: Object> State<T> {
             }
         }
         self.refile(key, before.as_ref());
-        let after = self.seen(key).cloned();
+        let (before, after) = (before.or(last), self.seen(key).cloned());
         let is_same = match (&before, &after) {
             (Some(before), Some(after)) => !differs(before, after),
             (before, after) => before.is_none() && after.is_none(),

@@ -323,3 +323,50 @@ fn an_index_has_every_value_and_follows_changes_and_own_writes() {
     writer.commit(replace("9", vec![valid(owned("d", "9", &["y"]))]));
     assert_eq!((found("x"), found("y")), (vec![], vec!["d".to_owned()]));
 }
+
+#[test]
+fn what_was_found_for_a_write_says_nothing_of_the_delete_that_followed() {
+    let (mut writer, reader) = one_part();
+    reader.remember(thing("a", "u", "6"));
+    assert!(writer.overdue().is_empty(), "it is new");
+    let overdue = writer.overdue().remove(0);
+    writer.commit(replace("6", vec![entry("a", "u", "6")]));
+    // Of the same life, and the same version.
+    reader.remember_deleted(&thing("a", "u", "6").metadata);
+    assert!(writer.found(&overdue, Some(thing("a", "u", "6"))).is_empty());
+    assert_eq!(seen(&reader, "a"), None, "the answer is from before the delete");
+}
+
+#[test]
+fn the_end_of_what_was_told_by_a_look_is_told_even_if_the_stream_never_brings_it() {
+    for then in ["a list", "the stream"] {
+        let (mut writer, reader) = one_part();
+        writer.commit(replace("5", Vec::new()));
+        reader.remember(thing("a", "u", "6"));
+        assert!(writer.overdue().is_empty(), "it is new");
+        let overdue = writer.overdue().remove(0);
+        // Somebody has changed it, and this process deletes it, before the stream goes on.
+        assert_eq!(shown(&writer.found(&overdue, Some(thing("a", "u", "7")))), ["a: 6 -> 7"]);
+        reader.remember_deleted(&thing("a", "u", "7").metadata);
+        assert!(writer.overdue().is_empty(), "it is new");
+        let overdue = writer.overdue().remove(0);
+        assert_eq!(shown(&writer.found(&overdue, None)), [""; 0], "the stream is still to bring it");
+        let changes = if then == "the stream" {
+            writer.commit(Transaction::Progress(version("9")))
+        } else {
+            writer.commit(replace("9", Vec::new()))
+        };
+        assert_eq!(shown(&changes), ["a: 7 -> -"]);
+    }
+}
+
+#[test]
+fn where_versions_have_no_order_an_own_write_that_the_stream_brought_first_ends_an_earlier_one() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("of 1", Vec::new()));
+    writer.commit(Transaction::Upsert(entry("a", "u", "of 3")));
+    reader.remember(thing("a", "u", "of 2"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("of 2"), "nobody can tell");
+    reader.remember(thing("a", "u", "of 3"));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("of 3"));
+}

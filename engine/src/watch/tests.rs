@@ -312,7 +312,7 @@ fn a_list_tells_why_it_was_made_and_whether_the_cluster_went_back() {
     machine.ended(End::Expired);
     machine.ended(End::Failed);
     assert_eq!(reason(&mut machine, "51"), (Reason::Ended(End::Expired), false), "the first reason counts");
-    machine.distrust();
+    machine.distrust(Reason::Audit);
     assert_eq!(reason(&mut machine, "52"), (Reason::Audit, false));
     machine.ended(End::Expired);
     for _ in 0..REGRESSIONS_BELIEVED {

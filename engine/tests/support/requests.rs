@@ -25,9 +25,9 @@ impl Asked {
         self.is_page() && !self.uri.contains("continue=") || self.uri.contains("sendInitialEvents=true")
     }
 
-    /// Returns true if one page of everything was asked for.
+    /// Returns true if one page of everything was asked for; a single object tells no more than the server's version.
     pub(crate) fn is_page(&self) -> bool {
-        self.uri.contains("limit=")
+        self.uri.contains("limit=") && !self.uri.ends_with("limit=1")
     }
 }
 

@@ -1,26 +1,18 @@
-//! What is done beside a watch that goes well: own writes that it does not bring are looked at, and the cache is audited.
+//! The cache is held against a list of the server's now and then, beside a watch that goes well.
 
+use std::future::pending;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::PAGE_SIZE;
 use crate::api::{Client, Collection, Error};
 use crate::backoff::jittered;
 use crate::object::{Key, Object, PartialObjectMetadata, ResourceVersion, chain};
-use crate::store::{Change, Writer};
+use crate::store::Writer;
 use crate::watch::Audit;
-
-/// How often own writes are looked at that the stream has not brought: between one and two of these periods after its answer
-/// a write is taken for overdue. A stream that works brings it within milliseconds, so that this costs nothing; one that does
-/// not leaves nobody with a wrong state for much longer than a reconcile may take.
-const LOOK: Duration = Duration::from_secs(10);
-
-/// How many objects are read one by one in a round. With more than that overdue the stream is as good as dead, and its silence
-/// will end it; until then the load on the server is bounded.
-const LOOKS: usize = 16;
 
 /// The time between two audits, at most; half of it at least, so that caches which were filled together are not audited
 /// together. An audit costs the server one list of metadata (about 10 MB for 20,000 objects), which an hour makes negligible;
@@ -30,9 +22,8 @@ pub(super) const AUDIT: Duration = Duration::from_hours(1);
 /// The longest that an audit's list may take. A page of it comes in well under a second.
 const AUDIT_LIST: Duration = Duration::from_mins(2);
 
-/// When what is to be done beside a watch.
-pub(super) struct Upkeep<T> {
-    look: Interval,
+/// When to audit a cache, and the audit that is under way.
+pub(super) struct Audits<T> {
     /// The longest time between two audits; `None` for never.
     period: Option<Duration>,
     next_audit: Instant,
@@ -44,21 +35,16 @@ pub(super) struct Upkeep<T> {
 
 /// What is to be done now.
 pub(super) enum Task {
-    /// Look at what is overdue.
-    Look,
     /// Begin an audit.
-    Audit,
+    Begin,
     /// An audit's list is there, or has failed.
     Listed(Result<Audit, String>),
 }
 
-impl<T: Object> Upkeep<T> {
+impl<T: Object> Audits<T> {
     pub(super) fn new(period: Option<Duration>) -> Self {
-        let now = Instant::now();
-        let mut look = interval_at(now + LOOK, LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let next_audit = now + jittered(period.unwrap_or(AUDIT), fastrand::f64());
-        Self { look, period, next_audit, listing: None, under_way: None, kind: std::marker::PhantomData }
+        let next_audit = Instant::now() + jittered(period.unwrap_or(AUDIT), fastrand::f64());
+        Self { period, next_audit, listing: None, under_way: None, kind: std::marker::PhantomData }
     }
 
     /// The next thing to do.
@@ -69,30 +55,17 @@ impl<T: Object> Upkeep<T> {
     pub(super) async fn next(&mut self) -> Task {
         let is_idle = self.listing.is_none() && self.under_way.is_none();
         tokio::select! {
-            _ = self.look.tick() => Task::Look,
-            () = sleep_until(self.next_audit), if is_idle && self.period.is_some() => Task::Audit,
-            Some(listed) = async { Some(self.listing.as_mut()?.await) } => {
+            () = sleep_until(self.next_audit), if is_idle && self.period.is_some() => Task::Begin,
+            listed = async {
+                match &mut self.listing {
+                    Some(listing) => listing.await,
+                    None => pending().await,
+                }
+            } => {
                 self.listing = None;
                 Task::Listed(listed)
             }
         }
-    }
-
-    /// Reads from the server what the stream should have brought and has not.
-    pub(super) async fn look(client: &Client, writer: &mut Writer<T>) -> Vec<Change<T>> {
-        let mut changes = Vec::new();
-        let look = async {
-            for overdue in writer.overdue().into_iter().take(LOOKS) {
-                let key = overdue.key();
-                match client.get::<T>(key).await {
-                    Ok(object) => changes.extend(writer.found(&overdue, object)),
-                    Err(error) => debug!(resource = %T::RESOURCE, object = %key, %error, "own write is overdue"),
-                }
-            }
-        };
-        // What is not done in time is overdue the next time as well.
-        let _ = timeout(LOOK / 2, look).await;
-        changes
     }
 
     /// Begins an audit of a cache that is at `version`.
