@@ -103,8 +103,9 @@ scale: ## measure the operator with fleets of up to 20,000 Applications
 plots: ## draw docs/performance.md and its pictures (ARGS=--collect takes over what the benches have left first)
 	cargo run --quiet $(LOCKED) --example plots -- $(ARGS)
 
-manifests: ## generate crds/ anew
+manifests: ## generate crds/ and docs/reference.md anew
 	$(OPERATOR) manifests --output-dir crds
+	$(OPERATOR) manifests --reference > docs/reference.md
 
 install: ## teach a cluster what an Application is, without the operator
 	$(KUBECTL) apply -f crds/10-application.yaml

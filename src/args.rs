@@ -159,6 +159,10 @@ pub struct Manifests {
     /// Write one file each into this folder instead of printing
     #[arg(long, value_name = "DIR", env = "APPLICATION_OPERATOR_OUTPUT_DIR")]
     pub output_dir: Option<PathBuf>,
+
+    /// Print the page on every field of an Application, docs/reference.md, instead
+    #[arg(long, conflicts_with = "output_dir")]
+    pub reference: bool,
 }
 
 /// Form of the log.

@@ -6,6 +6,7 @@
 pub mod crd;
 mod operator;
 mod rbac;
+pub mod reference;
 mod schema;
 
 use std::fs;
@@ -96,6 +97,18 @@ pub fn deliver(image: &str, dir: Option<&Path>) -> Result<(), Error> {
     match dir.map_or_else(|| print(image, &mut io::stdout().lock()), |dir| write(image, dir)) {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
+    }
+}
+
+/// Prints the page on every field of an Application.
+///
+/// # Errors
+///
+/// If the output cannot be written. That the reader of the output has gone is no error.
+pub fn deliver_reference() -> Result<(), Error> {
+    match io::stdout().lock().write_all(reference::markdown().as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
     }
 }
 

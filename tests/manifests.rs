@@ -49,6 +49,14 @@ fn committed_files_are_what_is_generated() {
 }
 
 #[test]
+fn a_reference_that_is_kept_is_what_the_types_say() {
+    // `make manifests` writes it.
+    let Ok(kept) = fs::read_to_string(Path::new(ROOT).join("docs/reference.md")) else { return };
+    let generated = application_operator::manifests::reference::markdown();
+    assert!(kept == generated, "docs/reference.md is stale: run `make manifests`");
+}
+
+#[test]
 fn files_stand_in_the_order_in_which_they_are_applied() {
     let files: Vec<_> = manifests::all(IMAGE).iter().map(|manifest| manifest.file).collect();
     assert!(files.is_sorted(), "{files:?}");
