@@ -154,6 +154,15 @@ impl Failure {
         Self { code: 405, reason: "MethodNotAllowed", message, details: Some(json!({})) }
     }
 
+    /// 415: the simulator reads JSON, and applied configurations as YAML as well.
+    pub fn no_protobuf() -> Self {
+        let message =
+            "the simulator reads no protobuf, which clients with types of their own send (such as `kubectl create \
+            namespace NAME`): send JSON (`kubectl create -f FILE`)"
+                .into();
+        Self { code: 415, reason: "UnsupportedMediaType", message, details: None }
+    }
+
     /// 410: the history that is asked for is gone.
     pub fn expired(message: impl Into<String>) -> Self {
         Self { code: 410, reason: "Expired", message: message.into(), details: None }

@@ -18,6 +18,21 @@ struct Continue {
     after: (String, String),
 }
 
+/// By which fields events are selected, beside those of any object.
+const EVENT: [&str; 11] = [
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+];
+
 /// The object.
 ///
 /// # Errors
@@ -40,6 +55,10 @@ pub fn selector(call: &Call<'_>) -> Result<Selector, Failure> {
     let others: &[&str] = match call.resource.nature {
         Nature::Namespace => &["status.phase", "name"],
         Nature::Service => &["spec.clusterIP", "spec.type"],
+        Nature::Pod => {
+            &["spec.nodeName", "spec.restartPolicy", "spec.serviceAccountName", "status.phase", "status.podIP"]
+        }
+        Nature::Plain if call.resource.kind == "Event" => &EVENT,
         _ => &[],
     };
     match selector.unknown_field(others) {

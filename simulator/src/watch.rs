@@ -1,5 +1,7 @@
 //! A position in the history → the events after it, as a watch tells them.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -7,8 +9,10 @@ use crate::failure::Failure;
 use crate::history::{Change, Place};
 use crate::object;
 use crate::read;
+use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::state::{Call, State};
+use crate::view::View;
 
 /// How long a watch goes on if nothing else is asked for, in seconds: the least of the real server's
 /// (`--min-request-timeout`).
@@ -24,7 +28,8 @@ pub struct Watch {
     namespace: String,
     name: String,
     selector: Selector,
-    kind: (String, String),
+    resource: Arc<Resource>,
+    view: View,
     /// All up to this version has been told.
     version: u64,
     /// What comes before anything else.
@@ -54,7 +59,8 @@ impl Watch {
             namespace: call.target.namespace.clone(),
             name: call.target.name.clone(),
             selector: read::selector(call)?,
-            kind: (call.resource.api_version(), call.resource.kind.clone()),
+            resource: call.resource.clone(),
+            view: View::of(state, call)?,
             version: wished.unwrap_or(0),
             first: Vec::new(),
             bookmarks: request.is_set("allowWatchBookmarks"),
@@ -78,8 +84,13 @@ impl Watch {
         Ok(watch)
     }
 
-    /// What has happened since the last time. An event is `{"type": …, "object": …}`.
+    /// What has happened since the last time, as the client wants to see it. An event is `{"type": …, "object": …}`.
     pub fn poll(&mut self, state: &State, now: Timestamp) -> Vec<Value> {
+        let events = self.events(state, now);
+        events.into_iter().map(|event| self.view.show_event(&self.resource, event, now)).collect()
+    }
+
+    fn events(&mut self, state: &State, now: Timestamp) -> Vec<Value> {
         let mut events = std::mem::take(&mut self.first);
         if self.version < state.history.compacted() && !self.is_over {
             let (asked, oldest) = (self.version, state.history.compacted());
@@ -142,7 +153,9 @@ impl Watch {
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }
-        json!({"type": "BOOKMARK", "object": {"kind": self.kind.1, "apiVersion": self.kind.0, "metadata": metadata}})
+        json!({"type": "BOOKMARK", "object": {
+            "kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": metadata,
+        }})
     }
 }
 
