@@ -105,6 +105,11 @@ impl Cause {
         Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {why}") }
     }
 
+    /// A value that must not be there.
+    pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
+    }
+
     /// A value that has to be there.
     pub fn required(field: impl Into<String>, why: &str) -> Self {
         let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
@@ -132,6 +137,11 @@ impl Failure {
     /// 400: the request makes no sense.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self { code: 400, reason: "BadRequest", message: message.into(), details: None }
+    }
+
+    /// 422: options of a request make no sense; `kind` as in `ListOptions`.
+    pub fn options(kind: &str, causes: &[Cause]) -> Self {
+        About { group: "meta.k8s.io", plural: "", name: "" }.invalid(kind, causes)
     }
 
     /// 500: what is the server's fault, or what the real one takes for that.

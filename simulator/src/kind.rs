@@ -157,7 +157,7 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec
         Nature::Deployment => deployment::validate(object, old),
         Nature::ReplicaSet => replica_set::validate(object),
         Nature::Pod => pod::containers(&object["spec"], "spec.containers"),
-        Nature::Job => job::validate(object),
+        Nature::Job => job::validate(object, old),
         Nature::Service => service::validate(object, old),
         Nature::Custom => custom::validate(&resource.schema, object, old),
         Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain | Nature::Definition => {

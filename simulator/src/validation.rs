@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::resource::{Nature, Resource};
 use crate::schema::{self, Schema, Shape};
 use crate::state::{Call, State};
@@ -18,6 +18,16 @@ pub fn check(state: &State, call: &Call<'_>) -> Result<Vec<String>, Failure> {
         "" => "Warn",
         wished => wished,
     };
+    if !matches!(wished, "Ignore" | "Strict" | "Warn") {
+        let kind = match request.method.as_str() {
+            "POST" => "CreateOptions",
+            "PUT" => "UpdateOptions",
+            "PATCH" => "PatchOptions",
+            _ => return Ok(Vec::new()),
+        };
+        let known = ["", "Ignore", "Strict", "Warn"];
+        return Err(Failure::options(kind, &[Cause::unsupported("fieldValidation", &format!("{wished:?}"), &known)]));
+    }
     // What an applied configuration holds is checked when it is merged, and a JSON patch names fields by paths.
     let is_patch = match (request.method.as_str(), request.content_type.as_str()) {
         ("POST" | "PUT", _) => false,
@@ -39,7 +49,7 @@ pub fn check(state: &State, call: &Call<'_>) -> Result<Vec<String>, Failure> {
     let Resource { kind, version, .. } = &*call.resource;
     let problem = format!("strict decoding error: {}", unknown.join(", "));
     if is_patch {
-        let cause = crate::failure::Cause::invalid("patch", &format!("{body:?}"), &problem);
+        let cause = Cause::invalid("patch", &format!("{body:?}"), &problem);
         return Err(call.about(&call.target.name).invalid(kind, &[cause]));
     }
     Err(Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")))

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::history::{Change, Place};
 use crate::object;
 use crate::read;
-use crate::resource::Resource;
+use crate::resource::{Nature, Resource};
 use crate::selector::Selector;
 use crate::state::{Call, State};
 use crate::view::View;
@@ -30,6 +30,8 @@ pub struct Watch {
     selector: Selector,
     resource: Arc<Resource>,
     view: View,
+    /// The object of a bookmark, without its version.
+    empty: Value,
     /// All up to this version has been told.
     version: u64,
     /// What comes before anything else.
@@ -61,6 +63,7 @@ impl Watch {
             selector: read::selector(call)?,
             resource: call.resource.clone(),
             view: View::of(state, call)?,
+            empty: empty(&call.resource),
             version: wished.unwrap_or(0),
             first: Vec::new(),
             bookmarks: request.is_set("allowWatchBookmarks"),
@@ -153,23 +156,39 @@ impl Watch {
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }
-        json!({"type": "BOOKMARK", "object": {
-            "kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": metadata,
-        }})
+        let mut object = self.empty.clone();
+        object["metadata"] = metadata;
+        json!({"type": "BOOKMARK", "object": object})
     }
 }
 
+/// The empty object of a resource, as Go writes it.
+fn empty(resource: &Resource) -> Value {
+    let mut empty = if resource.is_builtin() { resource.zero() } else { json!({}) };
+    empty["kind"] = resource.kind.as_str().into();
+    empty["apiVersion"] = resource.api_version().into();
+    // Between the type that the real server keeps and the one that it shows, no replicas become none.
+    if matches!(resource.nature, Nature::Deployment | Nature::ReplicaSet) {
+        empty["spec"]["replicas"] = 0.into();
+    }
+    if resource.nature == Nature::ReplicaSet {
+        empty["status"]["replicas"] = 0.into();
+    }
+    empty
+}
+
 fn check(initial: &str, matching: &str) -> Result<(), Failure> {
-    let why = match (initial, matching) {
-        ("", "") | ("true" | "false" | "1" | "0", "NotOlderThan") => return Ok(()),
-        ("", _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        _ => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-    };
-    let cause = crate::failure::Cause {
-        reason: "FieldValueForbidden",
-        field: "resourceVersionMatch".into(),
-        message: format!("Forbidden: {why}"),
-    };
-    let about = crate::failure::About { group: "meta.k8s.io", plural: "listoptions", name: "" };
-    Err(about.invalid("ListOptions", &[cause]))
+    let (field, mut causes) = ("resourceVersionMatch", Vec::new());
+    if initial.is_empty() && !matching.is_empty() {
+        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        causes.push(Cause::forbidden(field, why));
+    }
+    if !initial.is_empty() && matching != "NotOlderThan" {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        causes.push(Cause::forbidden(field, why));
+    }
+    if !matches!(matching, "" | "NotOlderThan") {
+        causes.push(Cause::unsupported(field, &format!("{matching:?}"), &["NotOlderThan"]));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::options("ListOptions", &causes)) }
 }
