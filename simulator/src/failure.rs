@@ -105,6 +105,11 @@ impl Cause {
         Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {why}") }
     }
 
+    /// A value that must not be there.
+    pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {why}") }
+    }
+
     /// A value that has to be there.
     pub fn required(field: impl Into<String>, why: &str) -> Self {
         let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
@@ -134,6 +139,11 @@ impl Failure {
         Self { code: 400, reason: "BadRequest", message: message.into(), details: None }
     }
 
+    /// 422: options of a request make no sense; `kind` as in `ListOptions`.
+    pub fn options(kind: &str, causes: &[Cause]) -> Self {
+        About { group: "meta.k8s.io", plural: "", name: "" }.invalid(kind, causes)
+    }
+
     /// 500: what is the server's fault, or what the real one takes for that.
     pub fn internal(message: impl Into<String>) -> Self {
         let message = message.into();
@@ -152,6 +162,15 @@ impl Failure {
     pub fn no_verb() -> Self {
         let message = "the server does not allow this method on the requested resource".into();
         Self { code: 405, reason: "MethodNotAllowed", message, details: Some(json!({})) }
+    }
+
+    /// 415: the simulator reads JSON, and applied configurations as YAML as well.
+    pub fn no_protobuf() -> Self {
+        let message =
+            "the simulator reads no protobuf, which clients with types of their own send (such as `kubectl create \
+            namespace NAME`): send JSON (`kubectl create -f FILE`)"
+                .into();
+        Self { code: 415, reason: "UnsupportedMediaType", message, details: None }
     }
 
     /// 410: the history that is asked for is gone.

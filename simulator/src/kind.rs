@@ -1,6 +1,7 @@
 //! What each kind of object does of its own: what it fills in, what it keeps on an update, what it refuses.
 
 mod custom;
+mod definition;
 mod deployment;
 mod job;
 mod names;
@@ -64,6 +65,7 @@ pub fn prepare(
         Nature::Service if subresource.is_empty() => service::prepare(object, None, identities)?,
         Nature::Service => object::copy_field(object, &json!({"status": {"loadBalancer": {}}}), "status"),
         Nature::Namespace => namespace::prepare(object),
+        Nature::Definition => definition::prepare(object),
         _ if resource.has_status && resource.is_builtin() => {
             let empty = |status| decode::builtin(status, &json!({}), &mut Vec::new());
             object["status"] = resource.schema.field("status").map_or_else(|| json!({}), |status| empty(status));
@@ -155,7 +157,7 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec
         Nature::Deployment => deployment::validate(object, old),
         Nature::ReplicaSet => replica_set::validate(object),
         Nature::Pod => pod::containers(&object["spec"], "spec.containers"),
-        Nature::Job => job::validate(object),
+        Nature::Job => job::validate(object, old),
         Nature::Service => service::validate(object, old),
         Nature::Custom => custom::validate(&resource.schema, object, old),
         Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain | Nature::Definition => {

@@ -33,7 +33,14 @@ pub mod resource; // pure: which resources there are
 pub mod decode; // pure: what was sent -> what is kept
 pub mod kind; // pure: what each kind does of its own
 pub mod state; // pure: all of it, and one call
+pub mod alias; // pure: events under their two names
+pub mod jsonpath; // pure: a path in a text -> values
+pub mod table; // pure: objects -> what kubectl prints of them
+pub mod view; // pure: what a client accepts -> how it is shown
+pub mod discovery; // pure: resources -> which there are
+pub mod openapi; // pure: resources -> what they are made of
 pub mod admit; // pure: body -> object, and whether it may be there
+pub mod validation; // pure: what was sent -> unknown fields
 pub mod write; // pure: create, update, patch, apply
 pub mod read; // pure: get, list
 pub mod delete; // pure: delete
@@ -44,6 +51,7 @@ pub mod server; // pure: (state, now, request) -> answer
 pub mod controllers; // pure: (state, now) -> writes, by what acts behind the API
 pub mod world; // pure: server and controllers in virtual time
 pub mod service; // the lock, the clock and the timers around it
+pub mod port; // a port of this machine, for kubectl
 
 pub use controllers::Controllers;
 pub use request::Request;

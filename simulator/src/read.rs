@@ -6,11 +6,39 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::object;
 use crate::resource::{Nature, Resource};
 use crate::selector::Selector;
 use crate::state::{Call, State};
+
+/// The fields by which pods are selected.
+const POD: [&str; 9] = [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];
+
+/// The fields by which events are selected.
+const EVENT: [&str; 11] = [
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+];
 
 /// Where a list goes on: the version that its first page was of, and the place of the last object so far.
 struct Continue {
@@ -37,17 +65,22 @@ pub fn get(state: &State, call: &Call<'_>) -> Result<Value, Failure> {
 pub fn selector(call: &Call<'_>) -> Result<Selector, Failure> {
     let parameter = |name| call.request.parameter(name);
     let selector = Selector::parse(parameter("labelSelector"), parameter("fieldSelector"))?;
-    let others: &[&str] = match call.resource.nature {
+    let resource = &call.resource;
+    let others: &[&str] = match resource.nature {
         Nature::Namespace => &["status.phase", "name"],
         Nature::Service => &["spec.clusterIP", "spec.type"],
+        Nature::Job => &["status.successful"],
+        Nature::Pod => &POD,
+        Nature::Plain if resource.kind == "Event" => &EVENT,
         _ => &[],
     };
     match selector.unknown_field(others) {
         Some(field) => {
-            let message = if call.resource.nature == Nature::Custom {
-                format!("field label not supported: {field}")
-            } else {
-                format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+            let message = match resource.nature {
+                Nature::Job => format!("field label {field:?} not supported for Job"),
+                Nature::Custom => format!("field label not supported: {field}"),
+                _ if !others.is_empty() => format!("field label not supported: {field}"),
+                _ => format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
             };
             Err(Failure::bad_request(message))
         }
@@ -63,12 +96,21 @@ pub fn selector(call: &Call<'_>) -> Result<Selector, Failure> {
 pub fn list(state: &State, call: &Call<'_>) -> Result<Value, Failure> {
     let selector = selector(call)?;
     let parameter = |name| call.request.parameter(name);
+    check(call)?;
+    for name in ["limit", "timeoutSeconds"] {
+        let text = parameter(name);
+        if !text.is_empty() && text.parse::<i64>().is_err() {
+            return Err(Failure::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")));
+        }
+    }
     let limit: usize = parameter("limit").parse().unwrap_or(0);
     let matching = parameter("resourceVersionMatch");
-    let wished = number(parameter("resourceVersion"))?;
+    let invalid = |failure: Failure| Failure::bad_request(format!("invalid resource version: {}", failure.message));
+    let wished = number(parameter("resourceVersion")).map_err(invalid)?;
+    // Whatever is at hand is told whole.
+    let limit = if wished == Some(0) { 0 } else { limit };
     let (version, after) = match parameter("continue") {
         "" => {
-            check_match(matching, parameter("resourceVersion"))?;
             not_yet(state, wished)?;
             let is_exact = matching == "Exact" || matching.is_empty() && limit > 0;
             (wished.filter(|wished| is_exact && *wished > 0).unwrap_or(state.history.version()), None)
@@ -131,15 +173,32 @@ fn render(resource: &Resource, metadata: &Value, page: &[Arc<Value>]) -> Value {
     })
 }
 
-fn check_match(matching: &str, version: &str) -> Result<(), Failure> {
-    let why = match (matching, version) {
-        ("", _) => return Ok(()),
-        (_, "") => "resourceVersionMatch is forbidden unless resourceVersion is provided",
-        ("Exact", "0") => "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
-        ("Exact" | "NotOlderThan", _) => return Ok(()),
-        _ => "resourceVersionMatch: supported values: \"Exact\", \"NotOlderThan\", \"\"",
-    };
-    Err(Failure::bad_request(why))
+/// Options of a list that don't go together.
+fn check(call: &Call<'_>) -> Result<(), Failure> {
+    let parameter = |name| call.request.parameter(name);
+    let (matching, version) = (parameter("resourceVersionMatch"), parameter("resourceVersion"));
+    let mut causes = Vec::new();
+    if !matching.is_empty() {
+        let field = "resourceVersionMatch";
+        if version.is_empty() {
+            causes
+                .push(Cause::forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        }
+        if !parameter("continue").is_empty() {
+            causes.push(Cause::forbidden(field, "resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            causes.push(Cause::unsupported(field, &format!("{matching:?}"), &["Exact", "NotOlderThan", ""]));
+        }
+        if (matching, version) == ("Exact", "0") {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(Cause::forbidden(field, why));
+        }
+    }
+    if !parameter("sendInitialEvents").is_empty() {
+        causes.push(Cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::options("ListOptions", &causes)) }
 }
 
 /// A version from its text; `None` if there is none.
@@ -151,7 +210,11 @@ pub fn number(text: &str) -> Result<Option<u64>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
-    let invalid = |_| Failure::bad_request(format!("Invalid value: {text:?}: strconv.ParseUint: invalid syntax"));
+    let invalid = |_| {
+        let why =
+            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        Failure { code: 500, reason: "", message: why, details: None }
+    };
     text.parse().map(Some).map_err(invalid)
 }
 

@@ -15,6 +15,8 @@ pub struct Request {
     pub query: BTreeMap<String, String>,
     /// The header `Content-Type`, without its parameters.
     pub content_type: String,
+    /// The header `Accept`.
+    pub accept: String,
     /// The header `User-Agent`.
     pub user_agent: String,
     /// The body.

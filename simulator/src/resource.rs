@@ -82,7 +82,9 @@ impl Resource {
 
     /// The collection, as places name it.
     pub fn collection(&self) -> String {
-        format!("{}.{}", self.plural, self.group)
+        // Events are one collection under two groups.
+        let group = if self.plural == "events" && self.group == "events.k8s.io" { "" } else { &self.group };
+        format!("{}.{group}", self.plural)
     }
 
     /// The object that a new one is compared with: a built-in's is never quite empty.

@@ -76,14 +76,20 @@ pub struct Strategy {
 /// What is not described.
 pub static ANY: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema { shape: Shape::Any, ..Schema::default() }));
 
+static TEXTS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| serde_json::from_str(BUILTIN).unwrap_or_default());
+
 static TYPES: LazyLock<HashMap<String, Arc<Schema>>> = LazyLock::new(|| {
-    let document: BTreeMap<String, Value> = serde_json::from_str(BUILTIN).unwrap_or_default();
     let mut types = HashMap::new();
-    for name in document.keys() {
-        resolve(&document, &mut types, name);
+    for name in TEXTS.keys() {
+        resolve(&TEXTS, &mut types, name);
     }
     types
 });
+
+/// The schema of a built-in type by its short name, as a text in which `$ref` is a short name, too.
+pub fn text(name: &str) -> Value {
+    TEXTS.get(name).cloned().unwrap_or_default()
+}
 
 /// A built-in type by its short name.
 pub fn builtin(name: &str) -> Arc<Schema> {

@@ -33,12 +33,13 @@ impl Selector {
     ///
     /// If one of them makes no sense.
     pub fn parse(labels: &str, fields: &str) -> Result<Self, Failure> {
+        let whole = fields;
         let labels = split(labels).into_iter().map(Requirement::label).collect::<Option<Vec<_>>>();
         let fields = split(fields).into_iter().map(Requirement::field).collect::<Option<Vec<_>>>();
         match (labels, fields) {
             (Some(labels), Some(fields)) => Ok(Self { labels, fields }),
             (None, _) => Err(Failure::bad_request("unable to parse requirement")),
-            (_, None) => Err(Failure::bad_request("invalid selector")),
+            (_, None) => Err(Failure::bad_request(format!("invalid selector: '{whole}'; can't understand '{whole}'"))),
         }
     }
 

@@ -3,15 +3,20 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::alias;
 use crate::bind;
 use crate::delete;
+use crate::discovery;
 use crate::failure::Failure;
 use crate::object;
+use crate::openapi;
 use crate::read;
 use crate::request::Request;
 use crate::resource::Nature;
 use crate::scale;
 use crate::state::{Call, State};
+use crate::validation;
+use crate::view::View;
 use crate::watch::Watch;
 use crate::write;
 
@@ -30,6 +35,8 @@ pub enum Answer {
         code: u16,
         /// What it says.
         body: Value,
+        /// What the client is warned of (the header `Warning`).
+        warnings: Vec<String>,
     },
     /// Events, as they happen.
     Watch(Box<Watch>),
@@ -50,7 +57,7 @@ impl Server {
     pub fn handle(&mut self, now: Timestamp, request: &Request) -> Answer {
         match self.answer(now, request) {
             Ok(answer) => answer,
-            Err(failure) => Answer::Document { code: failure.code, body: failure.render() },
+            Err(failure) => Answer::Document { code: failure.code, body: failure.render(), warnings: Vec::new() },
         }
     }
 
@@ -75,17 +82,32 @@ impl Server {
     }
 
     fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {
-        if request.path == "/version" {
-            let version = json!({"major": "1", "minor": "37", "gitVersion": "v1.37.0", "platform": "linux/amd64"});
-            return Ok(Answer::Document { code: 200, body: version });
+        if request.method == "GET" {
+            let published = discovery::document(&self.state, request);
+            if let Some(body) = published.or_else(|| openapi::document(&self.state, request)) {
+                return Ok(Answer::Document { code: 200, body, warnings: Vec::new() });
+            }
         }
         let target = request.target()?;
         let resource = self.state.catalog.get(&target.group, &target.version, &target.plural);
         let resource = resource.ok_or_else(Failure::no_route)?;
+        if alias::is_alias(&resource) && request.method != "GET" {
+            return match self.answer(now, &alias::request(request))? {
+                Answer::Document { code, body, warnings } if body["kind"] == "Event" => {
+                    Ok(Answer::Document { code, body: alias::shown(body), warnings })
+                }
+                answer => Ok(answer),
+            };
+        }
         let call = Call { request, target, resource, now };
         if call.resource.is_namespaced && call.target.namespace.is_empty() && !call.target.name.is_empty() {
             return Err(Failure::no_route());
         }
+        if request.content_type == "application/vnd.kubernetes.protobuf" {
+            return Err(Failure::no_protobuf());
+        }
+        let view = View::of(&self.state, &call)?;
+        let warnings = validation::check(&self.state, &call)?;
         let state = &mut self.state;
         let is_named = !call.target.name.is_empty();
         let (code, body) = match (request.method.as_str(), is_named, call.target.subresource.as_str()) {
@@ -108,13 +130,22 @@ impl Server {
             ("PUT", true, "finalize") if call.resource.nature == Nature::Namespace => {
                 (200, delete::finalize(state, &call)?)
             }
+            (_, true, "log" | "exec" | "attach" | "portforward") if call.target.plural == "pods" => {
+                return Err(no_containers());
+            }
             (_, _, "") => return Err(Failure::no_verb()),
             (_, _, "status") if call.resource.has_status => return Err(Failure::no_verb()),
             (_, _, "scale") if call.resource.scale.is_some() => return Err(Failure::no_verb()),
             _ => return Err(Failure::no_route()),
         };
-        Ok(Answer::Document { code, body })
+        Ok(Answer::Document { code, body: view.show(&call.resource, body, now), warnings })
     }
+}
+
+/// The answer to whoever wants something of a container.
+fn no_containers() -> Failure {
+    let message = "the simulator runs no containers: there are no logs, and nothing to connect to".into();
+    Failure { code: 501, reason: "NotImplemented", message, details: None }
 }
 
 /// Deletes all that a list with the same selectors would show, and answers that list.

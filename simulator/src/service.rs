@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tower::service_fn;
 
 use crate::controllers::Controllers;
+use crate::discovery;
 use crate::request::Request;
 use crate::server::{Answer, Server};
 use crate::watch::Watch;
@@ -24,6 +25,12 @@ const TURN: usize = 32;
 
 /// How long the controllers sleep if nobody is due: until something changes.
 const IDLE: Duration = Duration::from_hours(1);
+
+/// The media type of nearly everything.
+const JSON: &str = "application/json";
+
+/// By which a client knows that all of discovery is in one document.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -100,17 +107,23 @@ impl Simulator {
             self.tell(&server);
             answer
         };
-        let (code, body) = match answer {
-            Answer::Document { code, body } => {
+        let (code, kind, body, warnings) = match answer {
+            Answer::Document { code, body, warnings } => {
+                let kind = if body["kind"] == discovery::AGGREGATED { AGGREGATED } else { JSON };
                 let full = Full::new(Bytes::from(body.to_string())).map_err(never);
-                (code, transport::Body::new(full))
+                (code, kind, transport::Body::new(full), warnings)
             }
-            Answer::Watch(watch) => (200, self.stream(*watch)),
+            Answer::Watch(watch) => (200, JSON, self.stream(*watch), Vec::new()),
         };
         let mut response = Response::new(body);
         *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-        let json = http::HeaderValue::from_static("application/json");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+        for warning in warnings {
+            // RFC 7234: 299 is "Miscellaneous Persistent Warning". A text that is no header value is left out.
+            if let Ok(value) = format!("299 - {warning:?}").parse() {
+                response.headers_mut().append(http::header::WARNING, value);
+            }
+        }
         response
     }
 
@@ -157,14 +170,14 @@ fn never(never: Infallible) -> transport::Error {
 }
 
 fn decode(request: &transport::Request) -> Request {
-    let header = |name: http::HeaderName| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_owned()
+    let whole = |name: http::HeaderName| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
     let uri = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     Request {
-        content_type: header(http::header::CONTENT_TYPE),
-        user_agent: header(http::header::USER_AGENT),
+        accept: whole(http::header::ACCEPT),
+        content_type: whole(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned(),
+        user_agent: whole(http::header::USER_AGENT),
         body: request.body().to_vec(),
         ..Request::new(request.method().as_str(), uri)
     }

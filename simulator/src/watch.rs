@@ -1,14 +1,18 @@
 //! A position in the history → the events after it, as a watch tells them.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::history::{Change, Place};
 use crate::object;
 use crate::read;
+use crate::resource::{Nature, Resource};
 use crate::selector::Selector;
 use crate::state::{Call, State};
+use crate::view::View;
 
 /// How long a watch goes on if nothing else is asked for, in seconds: the least of the real server's
 /// (`--min-request-timeout`).
@@ -24,7 +28,10 @@ pub struct Watch {
     namespace: String,
     name: String,
     selector: Selector,
-    kind: (String, String),
+    resource: Arc<Resource>,
+    view: View,
+    /// The object of a bookmark, without its version.
+    empty: Value,
     /// All up to this version has been told.
     version: u64,
     /// What comes before anything else.
@@ -54,7 +61,9 @@ impl Watch {
             namespace: call.target.namespace.clone(),
             name: call.target.name.clone(),
             selector: read::selector(call)?,
-            kind: (call.resource.api_version(), call.resource.kind.clone()),
+            resource: call.resource.clone(),
+            view: View::of(state, call)?,
+            empty: empty(&call.resource),
             version: wished.unwrap_or(0),
             first: Vec::new(),
             bookmarks: request.is_set("allowWatchBookmarks"),
@@ -78,8 +87,13 @@ impl Watch {
         Ok(watch)
     }
 
-    /// What has happened since the last time. An event is `{"type": …, "object": …}`.
+    /// What has happened since the last time, as the client wants to see it. An event is `{"type": …, "object": …}`.
     pub fn poll(&mut self, state: &State, now: Timestamp) -> Vec<Value> {
+        let events = self.events(state, now);
+        events.into_iter().map(|event| self.view.show_event(&self.resource, event, now)).collect()
+    }
+
+    fn events(&mut self, state: &State, now: Timestamp) -> Vec<Value> {
         let mut events = std::mem::take(&mut self.first);
         if self.version < state.history.compacted() && !self.is_over {
             let (asked, oldest) = (self.version, state.history.compacted());
@@ -142,21 +156,39 @@ impl Watch {
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }
-        json!({"type": "BOOKMARK", "object": {"kind": self.kind.1, "apiVersion": self.kind.0, "metadata": metadata}})
+        let mut object = self.empty.clone();
+        object["metadata"] = metadata;
+        json!({"type": "BOOKMARK", "object": object})
     }
 }
 
+/// The empty object of a resource, as Go writes it.
+fn empty(resource: &Resource) -> Value {
+    let mut empty = if resource.is_builtin() { resource.zero() } else { json!({}) };
+    empty["kind"] = resource.kind.as_str().into();
+    empty["apiVersion"] = resource.api_version().into();
+    // Between the type that the real server keeps and the one that it shows, no replicas become none.
+    if matches!(resource.nature, Nature::Deployment | Nature::ReplicaSet) {
+        empty["spec"]["replicas"] = 0.into();
+    }
+    if resource.nature == Nature::ReplicaSet {
+        empty["status"]["replicas"] = 0.into();
+    }
+    empty
+}
+
 fn check(initial: &str, matching: &str) -> Result<(), Failure> {
-    let why = match (initial, matching) {
-        ("", "") | ("true" | "false" | "1" | "0", "NotOlderThan") => return Ok(()),
-        ("", _) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        _ => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-    };
-    let cause = crate::failure::Cause {
-        reason: "FieldValueForbidden",
-        field: "resourceVersionMatch".into(),
-        message: format!("Forbidden: {why}"),
-    };
-    let about = crate::failure::About { group: "meta.k8s.io", plural: "listoptions", name: "" };
-    Err(about.invalid("ListOptions", &[cause]))
+    let (field, mut causes) = ("resourceVersionMatch", Vec::new());
+    if initial.is_empty() && !matching.is_empty() {
+        let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        causes.push(Cause::forbidden(field, why));
+    }
+    if !initial.is_empty() && matching != "NotOlderThan" {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        causes.push(Cause::forbidden(field, why));
+    }
+    if !matches!(matching, "" | "NotOlderThan") {
+        causes.push(Cause::unsupported(field, &format!("{matching:?}"), &["NotOlderThan"]));
+    }
+    if causes.is_empty() { Ok(()) } else { Err(Failure::options("ListOptions", &causes)) }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::admit;
-use crate::failure::{About, Cause, Failure};
+use crate::failure::{Cause, Failure};
 use crate::kind;
 use crate::managed::{self, Conflict, Kind, Managed};
 use crate::object;
@@ -116,8 +116,7 @@ fn unsupported(call: &Call<'_>) -> Failure {
 
 /// An option of a patch that makes no sense.
 fn options(field: &str, reason: &'static str, message: &str) -> Failure {
-    let about = About { group: "meta.k8s.io", plural: "patchoptions", name: "" };
-    about.invalid("PatchOptions", &[Cause { reason, field: field.into(), message: message.into() }])
+    Failure::options("PatchOptions", &[Cause { reason, field: field.into(), message: message.into() }])
 }
 
 /// Applies a configuration (server-side apply).
@@ -246,7 +245,8 @@ fn space(call: &Call<'_>, object: &mut Value) -> Result<(), Failure> {
 fn insert(state: &mut State, call: &Call<'_>, mut object: Value, managed: &Managed) -> Written {
     space(call, &mut object)?;
     let mut name = object::text(&object, "name").to_owned();
-    admit::namespace(state, call, &name)?;
+    let shown = if name.is_empty() { object::text(&object, "generateName") } else { &name };
+    admit::namespace(state, call, shown)?;
     if name.is_empty() {
         let prefix = object::text(&object, "generateName").to_owned();
         if !prefix.is_empty() {
@@ -268,8 +268,14 @@ fn insert(state: &mut State, call: &Call<'_>, mut object: Value, managed: &Manag
     let mut causes = Vec::new();
     if name.is_empty() {
         causes.push(Cause::required("metadata.name", "name or generateName is required"));
-    } else if let Some(problem) = kind::name_problem(call.resource.nature, &name) {
-        causes.push(Cause::invalid("metadata.name", &format!("{name:?}"), problem));
+    } else {
+        let prefix = object::text(&object, "generateName");
+        let stem = prefix.strip_suffix('-').unwrap_or(prefix);
+        for (field, name, shown) in [("metadata.generateName", stem, prefix), ("metadata.name", &*name, &*name)] {
+            if let Some(problem) = kind::name_problem(call.resource.nature, name).filter(|_| !name.is_empty()) {
+                causes.push(Cause::invalid(field, &format!("{shown:?}"), problem));
+            }
+        }
     }
     causes.extend(kind::validate(&call.resource, &object, None));
     if !causes.is_empty() {

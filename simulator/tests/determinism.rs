@@ -16,7 +16,7 @@ fn trace(seed: u64) -> Vec<Value> {
     for (resource, body) in bodies {
         let mut request = Request::new("POST", &format!("/api/v1/namespaces/default/{resource}"));
         request.body = body.to_string().into_bytes();
-        let Answer::Document { code: 201, body } = server.handle(now, &request) else { panic!("{resource}") };
+        let Answer::Document { code: 201, body, .. } = server.handle(now, &request) else { panic!("{resource}") };
         answers.push(body);
     }
     answers

@@ -20,9 +20,14 @@ pub(super) fn default(object: &mut Value) {
         fill(spec, "podReplacementPolicy", || "TerminatingOrFailed".into());
     }
     pod::template(spec);
+    label(object);
+}
+
+/// A Job without labels has those of its pods.
+fn label(object: &mut Value) {
     let labels = object.pointer("/spec/template/metadata/labels").cloned();
-    let own = object::metadata(object).get("labels").is_none_or(Value::is_null);
-    if let (true, Some(labels)) = (own, labels) {
+    let has_own = object::metadata(object).get("labels").and_then(Value::as_object).is_some_and(|own| !own.is_empty());
+    if let (false, Some(labels)) = (has_own, labels) {
         object::set(object, "labels", Some(labels));
     }
 }
@@ -43,10 +48,15 @@ pub(super) fn prepare(object: &mut Value) {
         labels.insert(label.to_owned(), value.as_str().into());
     }
     spec.insert("selector".into(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    // Seen: what is stored is given its defaults again when it is read.
+    label(object);
 }
 
-pub(super) fn validate(object: &Value) -> Vec<Cause> {
+pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let (mut causes, spec) = (Vec::new(), &object["spec"]);
+    if old.is_some_and(|old| old["spec"].get("completions") != spec.get("completions")) {
+        causes.push(Cause::invalid("spec.completions", &spec["completions"].to_string(), "field is immutable"));
+    }
     for name in ["parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished"] {
         if let Some(number) = spec[name].as_i64().filter(|number| *number < 0) {
             let why = "must be greater than or equal to 0";

@@ -1,4 +1,4 @@
-//! Which names are allowed (RFC 1123 and RFC 1035).
+//! Which names are allowed (RFC 1123).
 
 use crate::resource::Nature;
 
@@ -8,10 +8,6 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
     and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
-    alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
-    validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-
 /// Why an object may not have this name.
 pub fn problem(nature: Nature, name: &str) -> Option<&'static str> {
     let is_label = |name: &str| {
@@ -19,11 +15,7 @@ pub fn problem(nature: Nature, name: &str) -> Option<&'static str> {
         !name.is_empty() && name.bytes().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
     };
     match nature {
-        Nature::Namespace => (!is_label(name) || name.len() > 63).then_some(LABEL),
-        Nature::Service => {
-            (!is_label(name) || name.len() > 63 || name.starts_with(|first: char| first.is_ascii_digit()))
-                .then_some(LABEL_1035)
-        }
+        Nature::Namespace | Nature::Service => (!is_label(name) || name.len() > 63).then_some(LABEL),
         _ => (!name.split('.').all(is_label) || name.len() > 253).then_some(SUBDOMAIN),
     }
 }

@@ -27,7 +27,7 @@ impl World {
             request.body = body.to_string().into_bytes();
         }
         match self.0.handle(&request) {
-            Answer::Document { code, body } => (code, body),
+            Answer::Document { code, body, .. } => (code, body),
             Answer::Watch(_) => panic!("a document"),
         }
     }

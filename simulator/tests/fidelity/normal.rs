@@ -32,7 +32,15 @@ impl Normal {
         if value["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) {
             value["metadata"]["resourceVersion"] = Value::Null;
         }
+        // A refusal tells of the name before it tells the name.
+        if let Some(name) = value["details"]["name"].as_str() {
+            self.text("name", name);
+        }
         let mut value = self.walk("", &value);
+        // Names that the server made have another order on each side.
+        if let Some(items) = value["items"].as_array_mut() {
+            items.sort_by_key(|item| item["metadata"]["name"].to_string());
+        }
         sort_causes(&mut value);
         value
     }
@@ -64,8 +72,9 @@ impl Normal {
     fn text(&mut self, key: &str, text: &str) -> String {
         match key {
             "resourceVersion" => self.name("version", text),
-            "uid" => self.name("uid", text),
+            "uid" | "controller-uid" | "batch.kubernetes.io/controller-uid" => self.name("uid", text),
             "clusterIP" | "clusterIPs" if text.starts_with("10.") => self.name("address", text),
+            "name" if is_generated(text) => self.name("generated", text),
             "continue" if !text.is_empty() => "token".into(),
             "message" => self.message(text),
             _ if text.len() == 20 && text.ends_with('Z') && text.as_bytes()[10] == b'T' => "time".into(),
@@ -82,12 +91,25 @@ impl Normal {
                 "uid" => text = text.replace(&value, &format!("uid-{number}")),
                 "version" => text = text.replace(&format!("({value})"), &format!("(version-{number})")),
                 "port" => text = text.replace(&format!(" {value}}}"), &format!(" port-{number}}}")),
-                "address" => text = text.replace(&value, &format!("address-{number}")),
+                "generated" | "address" => text = text.replace(&value, &format!("{sort}-{number}")),
                 _ => {}
             }
         }
-        text
+        // One that was never told.
+        let record = "ResourceVersion in record (";
+        match text.split_once(record) {
+            Some((before, rest)) if rest.starts_with(|first: char| first.is_ascii_digit()) => {
+                format!("{before}{record}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit()))
+            }
+            _ => text,
+        }
     }
+}
+
+/// Whether a name is one of those that the server made of a prefix.
+fn is_generated(name: &str) -> bool {
+    let suffix = name.split_once("en-").map_or("", |(_, suffix)| suffix);
+    suffix.len() == 5
 }
 
 /// The real server finds what is wrong with a custom resource in no order.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A request. In query and body stand `$rv`, `$old` and `$uid` for version, previous version and uid of the object at the
-/// path, and `$space` for the namespace.
+/// path, `$space` for the namespace, `$any` for the last version of any object, `$continue` for where the last page of the
+/// resource's list ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Operation {
     pub(crate) method: String,
@@ -19,11 +20,13 @@ pub(crate) struct Operation {
 }
 
 /// The resources of the grammar, and where they are served.
-pub(crate) const RESOURCES: [(&str, &str); 5] = [
+pub(crate) const RESOURCES: [(&str, &str); 7] = [
     ("configmaps", "/api/v1"),
     ("services", "/api/v1"),
     ("namespaces", "/api/v1"),
     ("deployments", "/apis/apps/v1"),
+    ("replicasets", "/apis/apps/v1"),
+    ("jobs", "/apis/batch/v1"),
     ("applications", "/apis/minetto.dev/v1alpha1"),
 ];
 

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of the object by which a watch knows that all has been told.
 const LAST: &str = "zz-last";
 
+/// The watches that begin with what is there.
+const INITIAL: [&str; 2] = ["", "&labelSelector=x"];
+
 /// The real server and the simulator.
 pub(crate) struct Pair {
     runtime: Runtime,
@@ -38,6 +41,10 @@ struct Side {
     normal: Normal,
     /// Versions and uid of each object, as they were last seen.
     known: HashMap<String, (Vec<String>, String)>,
+    /// The last version of any of them.
+    last: String,
+    /// Where the last page of each list ended.
+    pages: HashMap<String, String>,
 }
 
 impl Pair {
@@ -88,6 +95,12 @@ impl Pair {
                 if a != b {
                     return Some(explain(&format!("the watch of {resource}"), &a, &b));
                 }
+                for query in INITIAL {
+                    let (a, b) = (real.initial(resource, query).await, simulated.initial(resource, query).await);
+                    if a != b {
+                        return Some(explain(&format!("the watch of {resource} with {query}"), &a, &b));
+                    }
+                }
             }
             None
         })
@@ -127,7 +140,8 @@ impl Side {
         let (code, answer) = send(service, "POST", "/api/v1/namespaces", "application/json", &body).await;
         assert_eq!(code, 201, "{answer}");
         let (known, normal) = (HashMap::new(), Normal::default());
-        Self { service: service.clone(), space: space.to_owned(), normal, known }
+        let (last, pages) = ("0".to_owned(), HashMap::new());
+        Self { service: service.clone(), space: space.to_owned(), normal, known, last, pages }
     }
 
     /// Makes a request, and returns code and answer without what must differ.
@@ -136,15 +150,21 @@ impl Side {
         let body = self.fill(&object, &operation.body.to_string());
         let body: Value = serde_json::from_str(&body).expect("JSON");
         let uri = self.fill(&object, &operation.uri(&self.space));
-        let (code, answer) = send(&self.service, &operation.method, &uri, &operation.content, &body).await;
+        let (code, warnings, answer) = ask(&self.service, &operation.method, &uri, &operation.content, &body).await;
         if code < 300 && answer["metadata"]["uid"].is_string() {
             let text = |name: &str| answer["metadata"][name].as_str().unwrap_or_default().to_owned();
             let object = format!("{}/{}", operation.resource(), text("name"));
             let (versions, uid) = self.known.entry(object).or_default();
             versions.push(text("resourceVersion"));
+            self.last = text("resourceVersion");
             *uid = text("uid");
         }
-        json!([code, self.normal.answer(&answer)])
+        if let Some(token) = answer["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
+            self.pages.insert(operation.resource().to_owned(), token.to_owned());
+        }
+        // A difference that is known: who is refused is not warned.
+        let warnings = if code < 300 { warnings } else { Vec::new() };
+        json!([code, warnings, self.normal.answer(&answer)])
     }
 
     fn fill(&self, object: &str, text: &str) -> String {
@@ -153,6 +173,8 @@ impl Side {
         let present = version(1).cloned().unwrap_or_else(|| "1".into());
         let old = versions.iter().rev().find(|old| **old != present).cloned().unwrap_or_else(|| "1".into());
         let uid = if uid.is_empty() { "00000000-0000-4000-8000-000000000000" } else { &uid };
+        let page = self.pages.get(object.split('/').next().unwrap_or_default());
+        let text = text.replace("$any", &self.last).replace("$continue", page.map_or("", String::as_str));
         text.replace("$rv", &present).replace("$old", &old).replace("$uid", uid).replace("$space", &self.space)
     }
 
@@ -172,36 +194,66 @@ impl Side {
             return json!([code, self.normal.answer(&answer)]);
         }
         let uri = format!("{collection}?watch=1&resourceVersion={version}&timeoutSeconds=60");
-        let request = http::Request::get(&uri).body(Bytes::new()).expect("a request");
+        let is_last = |event: &Value| event["object"]["metadata"]["name"] == LAST || event["type"] == "ERROR";
+        self.watch(&uri, is_last).await.into()
+    }
+
+    /// What is there of a resource, as a watch tells it that begins with that.
+    async fn initial(&mut self, resource: &str, query: &str) -> Value {
+        let collection = format!("{}{resource}", root(resource, &self.space));
+        let options = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+        let uri = format!("{collection}?{options}&timeoutSeconds=60{query}");
+        let mut events = self.watch(&uri, |event| event["type"] == "BOOKMARK" || event["type"] == "ERROR").await;
+        // Names that the server made have another order on each side.
+        events.sort_by_key(|event| event[1]["metadata"]["name"].to_string());
+        events.into()
+    }
+
+    /// The events of a watch up to one.
+    async fn watch(&mut self, uri: &str, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let request = http::Request::get(uri).body(Bytes::new()).expect("a request");
         let response = self.service.clone().oneshot(request).await.expect("an answer");
         let (mut body, mut text, mut events) = (response.into_body(), Vec::new(), Vec::new());
         loop {
-            let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("the watch tells the last object");
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await.expect("the watch tells the last event");
             let frame = frame.expect("the watch goes on").expect("a frame");
             text.extend_from_slice(&frame.into_data().unwrap_or_default());
             while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = text.drain(..=end).collect();
-                let event: Value = serde_json::from_slice(&line).expect("an event");
-                let is_last = event["object"]["metadata"]["name"] == LAST || event["type"] == "ERROR";
+                let mut event: Value = serde_json::from_slice(&line).expect("an event");
+                if event["type"] == "BOOKMARK" {
+                    // Other things happen on the real server at the same time.
+                    event["object"]["metadata"]["resourceVersion"] = Value::Null;
+                }
                 let object = self.normal.answer(&event["object"]);
                 events.push(json!([event["type"], object]));
-                if is_last {
-                    return events.into();
+                if is_last(&event) {
+                    return events;
                 }
             }
         }
     }
 }
 
+/// Code and answer.
 async fn send(service: &Service, method: &str, uri: &str, content: &str, body: &Value) -> (u16, Value) {
+    let (code, _, answer) = ask(service, method, uri, content, body).await;
+    (code, answer)
+}
+
+/// Code, warnings and answer.
+async fn ask(service: &Service, method: &str, uri: &str, content: &str, body: &Value) -> (u16, Vec<String>, Value) {
     let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
     let request = http::Request::builder().method(method).uri(uri).header("user-agent", "fidelity/1");
     let content = if content.is_empty() { "application/json" } else { content };
     let request = request.header("content-type", content).body(body).expect("a request");
     let response = service.clone().oneshot(request).await.expect("an answer");
     let code = response.status().as_u16();
+    let warnings = response.headers().get_all("warning").iter().map(|value| format!("{value:?}"));
+    // A difference that is known: no kind has warnings of its own.
+    let warnings = warnings.filter(|warning| warning.contains("unknown field")).collect();
     let body = tokio::time::timeout(PATIENCE, response.into_body().collect()).await.expect("an answer in time");
     let body = body.expect("a body").to_bytes();
     let value = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
-    (code, value)
+    (code, warnings, value)
 }

@@ -1,0 +1,202 @@
+//! The objects of sequences: what any server takes, and what none should.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// An object of a resource that any server takes.
+pub(crate) fn smallest(resource: &str, name: &str) -> Value {
+    let mut object = shell(resource, name);
+    match resource {
+        "services" => object["spec"] = json!({"ports": [{"port": 80}]}),
+        "deployments" | "replicasets" => object["spec"] = deployment(None, &[container("main", "image")]),
+        "jobs" => object["spec"] = job(),
+        "applications" => object["spec"] = json!({"image": "image", "port": 80}),
+        _ => {}
+    }
+    object
+}
+
+pub(super) fn shell(resource: &str, name: &str) -> Value {
+    let (version, kind) = match resource {
+        "configmaps" => ("v1", "ConfigMap"),
+        "services" => ("v1", "Service"),
+        "deployments" => ("apps/v1", "Deployment"),
+        "replicasets" => ("apps/v1", "ReplicaSet"),
+        "jobs" => ("batch/v1", "Job"),
+        "applications" => ("minetto.dev/v1alpha1", "Application"),
+        _ => ("v1", "Namespace"),
+    };
+    json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}})
+}
+
+fn deployment(replicas: Option<i64>, containers: &[Value]) -> Value {
+    let mut spec = json!({
+        "selector": {"matchLabels": {"app": "a"}},
+        "template": {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": containers}},
+    });
+    if let Some(replicas) = replicas {
+        spec["replicas"] = replicas.into();
+    }
+    spec
+}
+
+fn job() -> Value {
+    json!({"template": {"spec": {"restartPolicy": "Never", "containers": [container("main", "image")]}}})
+}
+
+fn container(name: &str, image: &str) -> Value {
+    json!({"name": name, "image": image})
+}
+
+/// What of an object does not depend on its kind.
+fn metadata() -> impl Strategy<Value = Value> {
+    let text = || option::weighted(0.4, select(vec!["1", "2"]));
+    let finalizers = option::weighted(0.1, select(vec![json!([]), json!(["x.io/a"]), json!(["x.io/a", "x.io/b"])]));
+    (text(), text(), text(), finalizers).prop_map(|(x, y, note, finalizers)| {
+        let mut metadata = json!({});
+        for (map, name, value) in [("labels", "x", x), ("labels", "y", y), ("annotations", "note", note)] {
+            if let Some(value) = value {
+                metadata[map][name] = value.into();
+            }
+        }
+        if let Some(finalizers) = finalizers {
+            metadata["finalizers"] = finalizers;
+        }
+        metadata
+    })
+}
+
+/// What of an object depends on its kind: whole, so that it may be created.
+fn content(resource: &'static str) -> BoxedStrategy<Value> {
+    match resource {
+        "configmaps" => {
+            let text = || option::of(select(vec!["1", "2"]));
+            let some = (text(), text(), option::weighted(0.1, any::<bool>()));
+            some.prop_map(|(a, b, immutable)| {
+                let mut content = json!({});
+                for (name, value) in [("a", a), ("b", b)] {
+                    if let Some(value) = value {
+                        content["data"][name] = value.into();
+                    }
+                }
+                if let Some(false) = immutable {
+                    content["immutable"] = false.into();
+                }
+                content
+            })
+            .boxed()
+        }
+        "services" => {
+            let port =
+                (select(vec![80, 81, 82]), option::of(select(vec!["http", "admin"])), option::of(select(vec![8080])));
+            let kind = option::weighted(0.3, select(vec!["ClusterIP", "NodePort"]));
+            let selector = option::of(select(vec!["a", "b"]));
+            (vec(port, 1..3), kind, selector)
+                .prop_map(|(ports, kind, selector)| {
+                    let port = |(number, name, target): &(i32, Option<&str>, Option<i32>)| {
+                        let mut port = json!({"port": number});
+                        if let Some(name) = name {
+                            port["name"] = (*name).into();
+                        }
+                        if let Some(target) = target {
+                            port["targetPort"] = (*target).into();
+                        }
+                        port
+                    };
+                    let mut spec = json!({"ports": ports.iter().map(port).collect::<Vec<_>>()});
+                    if let Some(kind) = kind {
+                        spec["type"] = kind.into();
+                    }
+                    if let Some(selector) = selector {
+                        spec["selector"] = json!({"app": selector});
+                    }
+                    json!({"spec": spec})
+                })
+                .boxed()
+        }
+        "deployments" => {
+            let variable = option::of(select(vec!["1", "2"]));
+            let port = option::of(select(vec![80, 81]));
+            let one = (select(vec!["main", "side"]), select(vec!["image", "image:1"]), variable, port).prop_map(
+                |(name, image, variable, port)| {
+                    let mut container = container(name, image);
+                    if let Some(variable) = variable {
+                        container["env"] = json!([{"name": "A", "value": variable}]);
+                    }
+                    if let Some(port) = port {
+                        container["ports"] = json!([{"containerPort": port}]);
+                    }
+                    container
+                },
+            );
+            let replicas = option::of(select(vec![0_i64, 1, 2, -1]));
+            (replicas, vec(one, 1..3))
+                .prop_map(|(replicas, containers)| json!({"spec": deployment(replicas, &containers)}))
+                .boxed()
+        }
+        "replicasets" => {
+            let image = select(vec!["image", "image:1"]);
+            (option::of(select(vec![0_i64, 2, -1])), image)
+                .prop_map(|(replicas, image)| json!({"spec": deployment(replicas, &[container("main", image)])}))
+                .boxed()
+        }
+        "jobs" => {
+            let number = || option::of(select(vec![0, 1, 2]));
+            (number(), number(), option::weighted(0.2, any::<bool>()))
+                .prop_map(|(parallelism, backoff, suspend)| {
+                    let mut content = json!({"spec": job()});
+                    for (name, number) in [("parallelism", parallelism), ("backoffLimit", backoff)] {
+                        if let Some(number) = number {
+                            content["spec"][name] = number.into();
+                        }
+                    }
+                    if let Some(suspend) = suspend {
+                        content["spec"]["suspend"] = suspend.into();
+                    }
+                    content
+                })
+                .boxed()
+        }
+        "applications" => {
+            let image = select(vec!["image", "image:1", ""]);
+            let replicas = option::of(select(vec![0, 1, 2]));
+            (image, select(vec![80, 81, 70_000]), replicas, option::weighted(0.1, Just(1)))
+                .prop_map(|(image, port, replicas, other)| {
+                    let mut spec = json!({"image": image, "port": port});
+                    if let Some(replicas) = replicas {
+                        spec["replicas"] = replicas.into();
+                    }
+                    if let Some(other) = other {
+                        spec["other"] = other.into();
+                    }
+                    json!({"spec": spec})
+                })
+                .boxed()
+        }
+        _ => Just(json!({})).boxed(),
+    }
+}
+
+pub(super) fn object(resource: &'static str) -> impl Strategy<Value = (&'static str, Value)> {
+    (super::names(), metadata(), content(resource)).prop_map(move |(name, metadata, content)| {
+        let mut object = shell(resource, name);
+        let mut metadata = metadata;
+        if resource == "applications" && metadata["finalizers"] == json!([]) {
+            // A difference that is known.
+            metadata["finalizers"] = Value::Null;
+        }
+        if metadata["finalizers"].is_null() {
+            metadata.as_object_mut().map(|metadata| metadata.remove("finalizers"));
+        }
+        for (part, value) in [("metadata", metadata), ("", content)] {
+            for (field, value) in value.as_object().into_iter().flatten() {
+                let place = if part.is_empty() { &mut object[field] } else { &mut object[part][field] };
+                *place = value.clone();
+            }
+        }
+        (name, object)
+    })
+}
