@@ -52,7 +52,7 @@ fn committed_files_are_what_is_generated() {
 fn a_reference_that_is_kept_is_what_the_types_say() {
     // `make manifests` writes it.
     let Ok(kept) = fs::read_to_string(Path::new(ROOT).join("docs/reference.md")) else { return };
-    let generated = application_operator::manifests::reference::markdown();
+    let generated = manifests::reference::markdown();
     assert!(kept == generated, "docs/reference.md is stale: run `make manifests`");
 }
 
