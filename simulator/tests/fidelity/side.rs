@@ -250,8 +250,8 @@ async fn ask(service: &Service, method: &str, uri: &str, content: &str, body: &V
     let response = service.clone().oneshot(request).await.expect("an answer");
     let code = response.status().as_u16();
     let warnings = response.headers().get_all("warning").iter().map(|value| format!("{value:?}"));
-    // A difference that is known.
-    let warnings = warnings.filter(|warning| !warning.contains("child pods are preserved by default")).collect();
+    // A difference that is known: no kind has warnings of its own.
+    let warnings = warnings.filter(|warning| warning.contains("unknown field")).collect();
     let body = tokio::time::timeout(PATIENCE, response.into_body().collect()).await.expect("an answer in time");
     let body = body.expect("a body").to_bytes();
     let value = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
