@@ -69,8 +69,7 @@ fn on_job() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => write::create("jobs"),
         4 => write::apply("jobs"),
-        2 => write::delete("jobs"),
-        1 => write::delete_all("jobs"),
+        2 => write::delete_all("jobs"),
         1 => read::get("jobs"),
         1 => read::list("jobs"),
     ]
