@@ -35,7 +35,7 @@ pub(crate) fn report(data: &Data) -> Report {
         let (file, part) =
             if count < 1_000 { ("performance-500.svg", "peers-500") } else { ("performance-3000.svg", "peers-3000") };
         pictures.push((file, fleet(data, count)));
-        parts.push((part, peers(data, count)));
+        parts.push((part, format!("![{count} Applications]({file})\n\n{}", peers(data, count))));
     }
     Report { pictures, parts }
 }
