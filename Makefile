@@ -22,26 +22,24 @@ SHELL := bash
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+.PHONY: docs/demo.svg help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand --tabs=17
 
-demo: ## see it work: a control plane of its own, the operator, the sample, and a Deployment that comes back
+demo: ## see it work: an API server in memory, the operator, the sample, and what comes of trouble
 	@code=0
-	# Says how long it takes, where it has to build it first.
-	cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null || code=$$?
-	if [[ $$code == 3 ]]; then
-		echo 'make demo builds Kubernetes from Go modules, once: install Go 1.26 or newer (https://go.dev/dl).' >&2
-	fi
-	[[ $$code == 0 ]] || exit "$$code"
 	cargo build --quiet $(LOCKED) --bin application-operator --example demo
 	# With job control, the demo has Ctrl-C for itself and ends well; else it would end make as well, as an error. The exit
 	# keeps bash there for that: it would let its last command take its place.
 	set -m
 	cargo run --quiet $(LOCKED) --example demo -- $(ARGS) || code=$$?
 	exit "$$code"
+
+docs/demo.svg: ## draw the picture of a run anew
+	@cargo build --quiet $(LOCKED) --bin application-operator --example demo
+	cargo run --quiet $(LOCKED) --example demo -- --record $@
 
 test: ## run all tests, those against a real Kubernetes included (needs Go, and minutes the first time)
 	@loud() { printf '%s\n' '' '****' "$$@" '****' >&2; }

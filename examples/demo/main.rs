@@ -1,24 +1,30 @@
-//! `make demo`: a Kubernetes of its own, the operator, the sample, and a Deployment that is deleted and comes back.
+//! `make demo`: an API server in memory, the operator, the sample; a Deployment that is deleted and comes back, an image
+//! that can't be pulled, a scale.
 //!
 //! Ends by itself with `--once`, or where nobody watches; else it stays until Ctrl-C. What it has started ends with it.
+//! `--record FILE` draws a picture of the run.
 
 mod operator;
+mod picture;
+mod server;
 mod view;
 mod world;
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Options};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::operator::Operator;
+use crate::server::Server;
 use crate::view::View;
 use crate::world::{Event, NAMESPACE, Times, World};
 
@@ -28,8 +34,14 @@ const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 /// The sample, as users apply it.
 const SAMPLE: &str = "samples/application.yaml";
 
-/// What the cluster has to know before: the custom resource, and what the operator is allowed to do.
-const MANIFESTS: [&str; 2] = ["crds/10-application.yaml", "crds/30-cluster-role.yaml"];
+/// What the server has to know before.
+const DEFINITION: &str = "crds/10-application.yaml";
+
+/// An image of which the simulator's kubelet says that it can't be pulled.
+const MISSING: &str = "nginx:missing";
+
+/// Both kinds of patch that the story needs take this form.
+const MERGE: &str = "application/merge-patch+json";
 
 /// The longest that any step may take. On a busy machine with two cores the slowest has taken a tenth of it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,9 +51,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// A clock in the view goes on even if nothing happens.
 const TICK: Duration = Duration::from_millis(250);
-
-/// How long the news of a signal takes at most that has ended one of our own children, too.
-const NEWS: Duration = Duration::from_millis(300);
 
 /// Why the demo ends before its end.
 enum Stop {
@@ -63,19 +72,20 @@ fn main() -> ExitCode {
         return tell(&format!("demo: {PROJECT}: {error}"), 1);
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let once = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => !io::stdout().is_terminal(),
-        ["--once"] => true,
-        _ => return tell("usage: demo [--once]", 2),
+    let (once, record) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (!io::stdout().is_terminal(), None),
+        ["--once"] => (true, None),
+        ["--record", file] => (true, Some(PathBuf::from(file))),
+        _ => return tell("usage: demo [--once | --record FILE]", 2),
     };
-    // The watches and the signals; the story itself blocks, as the cluster's calls do.
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+    // The server, the watches and the signals; the story itself blocks.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tell(&format!("demo: {error}"), 1),
     };
     let (send, events) = mpsc::channel();
     listen(&runtime, &send);
-    let mut demo = Demo { view: View::default(), events, once };
+    let mut demo = Demo { view: View::default(), events, once, record };
     let ended = demo.run(&runtime, &send);
     runtime.shutdown_background();
     match ended {
@@ -90,7 +100,7 @@ fn tell(line: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Makes an event of the first signal; the second one ends the process at once, and the cluster dies with it.
+/// Makes an event of the first signal; the second one ends the process at once, and the server is part of it.
 fn listen(runtime: &Runtime, events: &mpsc::Sender<Event>) {
     let events = events.clone();
     runtime.spawn(async move {
@@ -115,38 +125,29 @@ struct Demo {
     events: mpsc::Receiver<Event>,
     /// Whether to end after the last step.
     once: bool,
+    /// Where the picture goes, if there is to be one.
+    record: Option<PathBuf>,
 }
 
 impl Demo {
     fn run(&mut self, runtime: &Runtime, send: &mpsc::Sender<Event>) -> Result<(), Stop> {
-        self.view
-            .say("Starting a Kubernetes control plane: etcd, API server, controller manager and scheduler are real.");
-        self.view.say("Its nodes are played by KWOK, so that pods become ready and no container runs.");
-        let begin = Instant::now();
-        let options = Options { name: Some("demo".to_owned()), audit: false, ..Options::default() };
-        let cluster = Cluster::start(options).map_err(|error| self.cause(explain(&error)))?;
-        self.check()?;
-        self.view.say(format!("It answers at {} after {:.1} s.", cluster.server(), begin.elapsed().as_secs_f64()));
-
-        let result = self.play(runtime, send, &cluster);
+        self.view.say(
+            "An API server in memory, with Kubernetes' controllers behind it: pods become ready, no container runs.",
+        );
+        let server = Server::start(runtime).map_err(stop)?;
+        let result = self.play(runtime, send, &server);
         self.view.leave();
-        drop(cluster);
+        server.stop(runtime);
         result
     }
 
-    fn play(&mut self, runtime: &Runtime, send: &mpsc::Sender<Event>, cluster: &Cluster) -> Result<(), Stop> {
-        self.kubectl(cluster, &["apply", "-f", MANIFESTS[0], "-f", MANIFESTS[1]])?;
-        self.kubectl(cluster, &["wait", "--for=condition=Established", "crd/applications.minetto.dev"])?;
-        let binding = ["create", "clusterrolebinding", "demo", "--clusterrole=application-operator", "--user=limited"];
-        self.kubectl(cluster, &binding)?;
-        let log = cluster.folder().join("operator.log");
-        let mut operator = Operator::start(&cluster.kubeconfig_for("limited"), &log)?;
-        self.view.say(format!("The operator runs, with the rights that {} gives it; its log:", MANIFESTS[1]));
-        self.view.say(format!("  {}", log.strip_prefix(PROJECT).unwrap_or(&log).display()));
-
-        let world = World::watch(runtime, cluster.kubeconfig(), send)
-            .map_err(|error| Stop::Failed(engine::object::chain(&*error)))?;
-        let result = self.tell_story(cluster, &mut operator, &world);
+    fn play(&mut self, runtime: &Runtime, send: &mpsc::Sender<Event>, server: &Server) -> Result<(), Stop> {
+        server.apply(runtime, DEFINITION).map_err(stop)?;
+        let mut operator = Operator::start(&server.kubeconfig(), &server.folder().join("operator.log"))?;
+        self.view.say(format!("It knows {DEFINITION}, and the operator runs: the binary itself, over TLS."));
+        let result = World::watch(runtime, &server.kubeconfig(), send)
+            .map_err(stop)
+            .and_then(|world| self.tell_story(runtime, server, &mut operator, &world));
         if let Err(Stop::Failed(_)) = &result {
             self.view.say(operator.tail());
         }
@@ -154,43 +155,75 @@ impl Demo {
         result
     }
 
-    fn tell_story(&mut self, cluster: &Cluster, operator: &mut Operator, world: &World) -> Result<(), Stop> {
-        self.command(cluster, &["apply", "-f", SAMPLE])?;
-        self.until(operator, world, "a ready Application", World::is_ready)?;
+    fn tell_story(
+        &mut self,
+        runtime: &Runtime,
+        server: &Server,
+        operator: &mut Operator,
+        world: &World,
+    ) -> Result<(), Stop> {
+        let application =
+            format!("{}/{}", world::collection("/apis/minetto.dev/v1alpha1", "applications"), world::APPLICATION);
+        self.view.step(format!("Apply {SAMPLE}."));
+        let names = server.apply(runtime, SAMPLE).map_err(stop)?;
+        self.view.say(format!("Applied {}.", names.join(" and ")));
+        self.until(operator, world, "a ready Application", |world| world.is_settled(2))?;
         let Times { created, ready, .. } = world.times();
-        self.view.say(format!("The Application was ready {} after it was created.", between(created, ready)));
+        self.view.say(format!("Ready {} after it was created.", between(created, ready)));
         self.pause(operator, world)?;
 
-        self.command(cluster, &["delete", "deployment", world::DEPLOYMENT, "--namespace", NAMESPACE])?;
+        self.view.step(format!("Delete its Deployment, {}.", world::DEPLOYMENT));
+        let deployment = format!("{}/{}", world::collection("/apis/apps/v1", "deployments"), world::DEPLOYMENT);
+        server.ask(runtime, "DELETE", &deployment, MERGE, &Value::Null).map_err(stop)?;
         self.until(operator, world, "a new Deployment", |world| world.times().back.is_some())?;
-        self.until(operator, world, "a ready Application", World::is_ready)?;
+        self.until(operator, world, "a ready Application", |world| world.is_settled(2))?;
         let Times { gone, back, ready, .. } = world.times();
-        self.view.say(format!(
-            "The Deployment was back {} after it was gone, and the Application ready after {}, as a watch saw it.",
-            between(gone, back),
-            between(gone, ready)
-        ));
+        let (back, ready) = (between(gone, back), between(gone, ready));
+        self.view.say(format!("Back {back} after it was gone, and the Application ready again after {ready}."));
+        self.pause(operator, world)?;
+
+        self.view.step(format!("Give it an image that can't be pulled, {MISSING}."));
+        let image = |image: &str| json!({"spec": {"image": image}});
+        server.ask(runtime, "PATCH", &application, MERGE, &image(MISSING)).map_err(stop)?;
+        self.until(operator, world, "a failure in the status", |world| world.failure().is_some())?;
+        if let Some(failure) = world.failure() {
+            self.view.say(format!("Its status names {}: {}: {}", failure.container, failure.reason, failure.message));
+            self.view.say("Its former pods go on serving.");
+        }
+        self.pause(operator, world)?;
+
+        self.view.step("Take that back, and scale to 4 by /scale, as kubectl scale does.");
+        server.ask(runtime, "PATCH", &application, MERGE, &image("nginx:latest")).map_err(stop)?;
+        let scale = json!({"spec": {"replicas": 4}});
+        server.ask(runtime, "PATCH", &format!("{application}/scale"), MERGE, &scale).map_err(stop)?;
+        self.until(operator, world, "four ready pods", |world| world.is_settled(4))?;
+        self.view.say("4 of 4 are ready.");
+        if let Some(file) = &self.record {
+            let title = "A run of make demo: the sample is applied and ready, its Deployment deleted and back, an image \
+                         that can't be pulled explained, and a scale to four pods.";
+            fs::write(file, picture::render(title, &self.view.seen(world)))?;
+        }
         if self.once {
             return Ok(());
         }
-        self.invite(cluster);
+        self.invite(&server.kubeconfig());
         self.until(operator, world, "", |_| false)
     }
 
     /// Says how to go on by hand.
-    fn invite(&mut self, cluster: &Cluster) {
+    fn invite(&mut self, kubeconfig: &Path) {
         // Short, and fit for a shell in the project's folder.
-        let path = |path: &Path| match path.strip_prefix(PROJECT) {
+        let kubeconfig = match kubeconfig.strip_prefix(PROJECT) {
             Ok(inner) => format!("$PWD/{}", inner.display()),
-            Err(_) => path.display().to_string(),
+            Err(_) => kubeconfig.display().to_string(),
         };
-        let (kubeconfig, programs) = (path(cluster.kubeconfig()), path(cluster.assets().folder()));
         let (application, deployment) = (world::APPLICATION, world::DEPLOYMENT);
         self.view.say(format!(
-            "\nNow you, in another shell in this folder:\n\n  export KUBECONFIG=\"{kubeconfig}\"\n  \
-             export PATH=\"{programs}:$PATH\"\n  \
+            "\nNow you, with your own kubectl, in another shell in this folder:\n\n  \
+             export KUBECONFIG=\"{kubeconfig}\"\n  \
              kubectl config set-context --current --namespace {NAMESPACE}\n  \
-             kubectl scale application {application} --replicas 4\n  \
+             kubectl get applications --watch\n  \
+             kubectl scale application {application} --replicas 3\n  \
              kubectl delete service {application}-service\n  \
              kubectl set image deployment {deployment} {application}-container=httpd\n  \
              kubectl get events\n\nCtrl-C ends it all."
@@ -237,49 +270,15 @@ impl Demo {
         }
         Ok(())
     }
+}
 
-    /// What made a child of ours fail: perhaps Ctrl-C, which goes to it as well.
-    fn cause(&self, why: String) -> Stop {
-        let end = Instant::now() + NEWS;
-        while let Ok(event) = self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            if matches!(event, Event::Interrupted) {
-                return Stop::Interrupted;
-            }
-        }
-        Stop::Failed(why)
-    }
-
-    /// Shows a command, runs it, and shows what it says.
-    fn command(&mut self, cluster: &Cluster, arguments: &[&str]) -> Result<(), Stop> {
-        self.view.say(format!("\n$ kubectl {}", arguments.join(" ")));
-        let said = self.kubectl(cluster, arguments)?;
-        self.view.say(said.trim_end());
-        Ok(())
-    }
-
-    fn kubectl(&self, cluster: &Cluster, arguments: &[&str]) -> Result<String, Stop> {
-        let output = cluster.kubectl(arguments)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(self.cause(format!("kubectl {}: {}", arguments.join(" "), said.trim_end())))
-    }
+/// An error that is any.
+#[allow(clippy::needless_pass_by_value)] // As `map_err` hands it over.
+fn stop(error: server::Failure) -> Stop {
+    Stop::Failed(engine::object::chain(&*error))
 }
 
 fn between(begin: Option<Instant>, end: Option<Instant>) -> String {
     let time = begin.zip(end).map_or(Duration::ZERO, |(begin, end)| end - begin);
     format!("{:.0} ms", time.as_secs_f64() * 1e3)
-}
-
-/// Why there is no cluster, and what to do about it.
-fn explain(error: &cluster::Error) -> String {
-    let why = engine::object::chain(error);
-    match error.why_not() {
-        Some(cluster::WhyNot::GoMissing) => format!(
-            "{why}.\nKubernetes is built from Go modules: install Go 1.26 or newer (https://go.dev/dl) and try again."
-        ),
-        Some(_) => format!("{why}.\nUnset KUBEBUILDER_ASSETS to have all programs built."),
-        None => why,
-    }
 }

@@ -12,6 +12,7 @@ use application_operator::application::ConditionType;
 use engine::object::Object;
 use serde_json::Value;
 
+use crate::picture::Look;
 use crate::world::{APPLICATION, Pod, World};
 
 /// More pods than this are counted, so that the table fits on a small screen.
@@ -25,6 +26,8 @@ pub(crate) struct View {
     drawn: usize,
     /// The table, to be drawn again below further lines.
     table: Vec<String>,
+    /// All that stays on the screen, for a picture of it.
+    seen: Vec<(String, Look)>,
     /// What was last printed of each object, where there is no table.
     printed: BTreeMap<String, String>,
     begin: Instant,
@@ -34,8 +37,8 @@ impl Default for View {
     fn default() -> Self {
         let is_terminal = io::stdout().is_terminal();
         let colours = is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let (table, printed) = (Vec::new(), BTreeMap::new());
-        Self { is_terminal, colours, drawn: 0, table, printed, begin: Instant::now() }
+        let (table, seen, printed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { is_terminal, colours, drawn: 0, table, seen, printed, begin: Instant::now() }
     }
 }
 
@@ -53,15 +56,36 @@ impl View {
 
     /// Prints lines that stay.
     pub(crate) fn say(&mut self, lines: impl Display) {
-        let text = format!("{}{lines}\n{}", self.erase(), self.draw());
+        self.say_as(Look::Plain, lines);
+    }
+
+    /// Prints what is done now.
+    pub(crate) fn step(&mut self, what: impl Display) {
+        self.say("");
+        self.say_as(Look::Done, what);
+    }
+
+    fn say_as(&mut self, look: Look, lines: impl Display) {
+        let lines = lines.to_string();
+        self.seen.extend(lines.split('\n').map(|line| (line.to_owned(), look)));
+        let shown = self.coloured(look, &lines);
+        let text = format!("{}{shown}\n{}", self.erase(), self.draw());
         print(&text);
+    }
+
+    /// All that was said, and the table as it is now.
+    pub(crate) fn seen(&self, world: &World) -> Vec<(String, Look)> {
+        let mut seen = self.seen.clone();
+        seen.extend(Self::table(world, &rows(world)));
+        seen
     }
 
     /// Shows what there is.
     pub(crate) fn show(&mut self, world: &World) {
         let rows = rows(world);
         if self.is_terminal {
-            let table = self.table(world, &rows);
+            let table = Self::table(world, &rows).into_iter();
+            let table: Vec<String> = table.map(|(line, look)| self.coloured(look, &line)).collect();
             if self.table != table {
                 self.table = table;
                 let text = format!("{}{}", self.erase(), self.draw());
@@ -78,7 +102,7 @@ impl View {
         self.table.clear();
     }
 
-    fn table(&self, world: &World, rows: &[Row]) -> Vec<String> {
+    fn table(world: &World, rows: &[Row]) -> Vec<(String, Look)> {
         let Some(application) = world.application() else {
             return Vec::new();
         };
@@ -91,13 +115,23 @@ impl View {
             ["NAME", "READY", "REPLICAS", "IMAGE", "PORT", "REASON", "MESSAGE"],
             [APPLICATION, status, &replicas, &spec.image, &port, reason, message],
         ]);
-        let colours = ["2", if status == "True" { "32" } else { "33" }];
-        let mut table = vec![String::new()];
-        table.extend(columns.iter().zip(colours).map(|(line, colour)| self.paint(colour, line)));
-        table.push(String::new());
+        let looks = [Look::Dim, if status == "True" { Look::Green } else { Look::Yellow }];
+        let mut table = vec![(String::new(), Look::Plain)];
+        table.extend(columns.into_iter().zip(looks));
+        table.push((String::new(), Look::Plain));
         let children: Vec<_> = rows.iter().skip(1).map(|row| [row.name.as_str(), &row.state]).collect();
-        table.extend(aligned(&children));
+        table.extend(aligned(&children).into_iter().map(|line| (line, Look::Plain)));
         table
+    }
+
+    fn coloured(&self, look: Look, text: &str) -> String {
+        match look {
+            Look::Plain => text.to_owned(),
+            Look::Done => self.paint("1", text),
+            Look::Dim => self.paint("2", text),
+            Look::Green => self.paint("32", text),
+            Look::Yellow => self.paint("33", text),
+        }
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
-use application_operator::application::{Application, ConditionType};
+use application_operator::application::{Application, ConditionType, Failure};
 use application_operator::observe::{Deployment, Service};
 use engine::api::{Client, Entry};
 use engine::config::Config;
@@ -25,6 +25,11 @@ pub(crate) const APPLICATION: &str = "application-sample";
 pub(crate) const DEPLOYMENT: &str = "application-sample-deployment";
 /// The name of its Service.
 const SERVICE: &str = "application-sample-service";
+
+/// The collection of a resource in the sample's namespace; `version` is the path of its group version.
+pub(crate) fn collection(version: &str, plural: &str) -> String {
+    format!("{version}/namespaces/{NAMESPACE}/{plural}")
+}
 
 /// Something that the story waits for.
 pub(crate) enum Event {
@@ -170,6 +175,22 @@ impl World {
         };
         let is_scaled = deployment.0.status.ready_replicas == application.spec.replicas;
         is_scaled && says_ready(&application) && self.times().ready.is_some()
+    }
+
+    /// Whether that is so of the latest spec, with that many pods and none besides.
+    pub(crate) fn is_settled(&self, replicas: i32) -> bool {
+        let Some(application) = self.application() else { return false };
+        let status = &application.status;
+        self.is_ready()
+            && status.observed_generation == application.metadata().generation
+            && status.failure.is_none()
+            && status.updated_replicas == replicas
+            && usize::try_from(replicas) == Ok(self.pods().len())
+    }
+
+    /// Why a pod of the sample does not run, as its status says.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.application().and_then(|application| application.status.failure.clone())
     }
 
     /// When what happened.
