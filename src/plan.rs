@@ -223,7 +223,7 @@ fn write(application: &Application, wish: Option<Value>, found: &Found) -> Optio
     let hash = wish["metadata"]["annotations"][HASH_ANNOTATION].as_str();
     let cause = match metadata.annotations.get(HASH_ANNOTATION) {
         None if metadata.controller().is_none() => Cause::Adoption,
-        applied if applied.map(AsRef::as_ref) != hash => Cause::Wish,
+        applied if applied != hash => Cause::Wish,
         _ => Cause::Drift(compare::drift(&wish, metadata, &child.spec)?),
     };
     let is_ours = metadata.controller().is_some_and(|owner| owner.uid == application.metadata.uid);

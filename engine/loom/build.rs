@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The files that take part, and what they are called here.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("object.rs", "object.rs"),
+    ("object/map.rs", "object/map.rs"),
     ("backoff.rs", "backoff.rs"),
     ("sync.rs", "sync.rs"),
     // Of the module `trigger`, what knows nothing of caches.
@@ -39,7 +40,8 @@ fn main() {
         copy(&engine.join(from), &sound.join(to), &mut |text| text);
     }
     copy_queue(&engine, &sound, &mut |text| text);
-    let modules = FILES.map(|(_, to)| format!("pub mod {};\n", to.trim_end_matches(".rs"))).concat();
+    let roots = FILES.iter().map(|(_, to)| to).filter(|to| !to.contains('/'));
+    let modules: String = roots.map(|to| format!("pub mod {};\n", to.trim_end_matches(".rs"))).collect();
     let mut root = module(&sound, "sound", &modules);
 
     for (name, find, replace) in BROKEN {
