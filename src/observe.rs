@@ -52,7 +52,7 @@ impl Found {
         let metadata = &child.metadata;
         // The Go operator's children bear an owner reference that is not marked as controller.
         let owned = metadata.owner_references.iter().any(|owner| owner.uid == *uid);
-        let marked = metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| **marked == *uid.0);
+        let marked = metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| *marked == *uid.0);
         // An Application that was deleted and created again finds the children of its earlier life, which the garbage
         // collector is about to remove.
         let bequeathed = metadata.owner_references.iter().any(|owner| {

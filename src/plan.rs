@@ -185,7 +185,7 @@ fn render_as(application: &Application, runs: &Runs, kind: Kind) -> Option<Value
 /// Whether the Deployment was last applied with the template that `runs`, and all else that the Application says of it.
 pub fn is_applied(application: &Application, runs: &Runs, deployment: &Live) -> bool {
     let wish = render_as(application, runs, Kind::Deployment);
-    let applied = deployment.metadata.annotations.get(HASH_ANNOTATION).map(AsRef::as_ref);
+    let applied = deployment.metadata.annotations.get(HASH_ANNOTATION);
     wish.is_some_and(|wish| wish["metadata"]["annotations"][HASH_ANNOTATION].as_str() == applied)
 }
 
@@ -254,7 +254,7 @@ fn write(application: &Application, wish: Option<Value>, found: &Found) -> Optio
     let hash = wish["metadata"]["annotations"][HASH_ANNOTATION].as_str();
     let cause = match metadata.annotations.get(HASH_ANNOTATION) {
         None if metadata.controller().is_none() => Cause::Adoption,
-        applied if applied.map(AsRef::as_ref) != hash => Cause::Wish,
+        applied if applied != hash => Cause::Wish,
         _ => Cause::Drift(compare::drift(&wish, metadata, &child.spec)?),
     };
     let is_ours = metadata.controller().is_some_and(|owner| owner.uid == application.metadata.uid);

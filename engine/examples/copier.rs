@@ -44,7 +44,7 @@ struct Copier;
 
 impl Reconcile<ConfigMap> for Copier {
     async fn reconcile(&self, cx: &Cx<ConfigMap>) -> Result<Outcome, Failure> {
-        let asked = cx.live().and_then(|source| source.metadata.annotations.get(TO)).map_or("", |to| to);
+        let asked = cx.live().and_then(|source| source.metadata.annotations.get(TO)).unwrap_or_default();
         let targets = || asked.split(',').map(str::trim).filter(|to| !to.is_empty() && **to != *cx.key().namespace);
         let (cache, mut result) = (cx.reader::<ConfigMap>(), Ok(Outcome::Done));
         for copy in cache.by_index::<BySource>(cx.key()) {

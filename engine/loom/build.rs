@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The files of the engine that take part, and what they are called here. A folder brings all that is in it, but for tests.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("object.rs", "object.rs"),
+    ("object", "object"),
     ("backoff.rs", "backoff.rs"),
     ("sync.rs", "sync.rs"),
     ("frame.rs", "frame.rs"),

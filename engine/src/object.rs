@@ -1,5 +1,7 @@
 //! What every Kubernetes object has: a key, a version, an identity, owners. Knows no particular kind.
 
+mod map;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Serialize};
+
+pub use self::map::Map;
 
 /// A kind of object as the API server serves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -178,7 +182,7 @@ pub struct Metadata {
     #[serde(deserialize_with = "or_default")]
     pub finalizers: Vec<Box<str>>,
     /// Whose child it is.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "exact")]
     pub owner_references: Vec<OwnerReference>,
     /// Labels.
     #[serde(deserialize_with = "or_default")]
@@ -228,9 +232,8 @@ fn shared<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<str>,
 }
 
 fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
-    let mut annotations: Map = or_default(deserializer)?;
-    annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    Ok(annotations)
+    let annotations: Map = or_default(deserializer)?;
+    Ok(annotations.without("kubectl.kubernetes.io/last-applied-configuration"))
 }
 
 /// Takes a text that is no moment for none, so that no object is lost for it; and keeps no text, since there is one an object.
@@ -260,8 +263,12 @@ fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Ti
     deserializer.deserialize_option(Moment)
 }
 
-/// Labels or annotations.
-pub type Map = std::collections::BTreeMap<Box<str>, Box<str>>;
+/// A list without room for more: most hold one entry, and would have room for four.
+fn exact<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let mut list: Vec<T> = or_default(deserializer)?;
+    list.shrink_to_fit();
+    Ok(list)
+}
 
 /// Names an object as the owner of another in the same namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

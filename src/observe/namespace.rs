@@ -25,6 +25,6 @@ impl Object for Namespace {
 impl Namespace {
     /// Whether it enforces the Pod Security Standard `restricted`.
     pub fn enforces_restricted(&self) -> bool {
-        self.metadata.labels.get(ENFORCE_LABEL).is_some_and(|level| &**level == "restricted")
+        self.metadata.labels.get(ENFORCE_LABEL) == Some("restricted")
     }
 }

@@ -96,18 +96,18 @@ impl Pod {
     /// Job of a migration.
     pub fn application(&self) -> Option<Key> {
         if self.is_of_migration() {
-            return self.metadata.labels.get(APPLICATION_LABEL).map(|name| self.metadata.key().sibling(&**name));
+            return self.metadata.labels.get(APPLICATION_LABEL).map(|name| self.metadata.key().sibling(name));
         }
         let name = self.metadata.labels.get(POD_LABEL)?;
         let deployment = format!("{}-", Kind::Deployment.name(name));
         let owner = self.metadata.controller()?;
         let is_own = &*owner.kind == "ReplicaSet" && owner.name.starts_with(&deployment);
-        is_own.then(|| self.metadata.key().sibling(&**name))
+        is_own.then(|| self.metadata.key().sibling(name))
     }
 
     fn is_of_migration(&self) -> bool {
         let owner = self.metadata.controller();
-        owner.is_some_and(|owner| &*owner.kind == "Job") && self.metadata.labels.contains_key(APPLICATION_LABEL)
+        owner.is_some_and(|owner| &*owner.kind == "Job") && self.metadata.labels.get(APPLICATION_LABEL).is_some()
     }
 
     /// Why it does not run, if that does not pass by itself.
@@ -265,7 +265,7 @@ mod tests {
             pod.metadata.name = format!("{owner}-x").into();
             pod.metadata.owner_references[0].name = owner.into();
             pod.metadata.owner_references[0].kind = kind.into();
-            pod.metadata.labels.insert(APPLICATION_LABEL.into(), "web".into());
+            pod.metadata.labels = pod.metadata.labels.iter().chain([(APPLICATION_LABEL, "web")]).collect();
             Entry::Valid(Arc::new(pod))
         };
         let failing = container(&json!({"state": {"waiting": {"reason": "ErrImagePull"}}}));

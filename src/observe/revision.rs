@@ -77,7 +77,7 @@ impl Revision {
 
     /// What was noted under that annotation.
     pub fn note(&self, annotation: &str) -> Option<&str> {
-        self.metadata.annotations.get(annotation).map(AsRef::as_ref)
+        self.metadata.annotations.get(annotation)
     }
 
     /// Whether migrations belong to it, so that what they did may be beyond what an older revision can run on.
@@ -105,7 +105,7 @@ impl<T: Object> Index<T> for Labelled {
 
     fn values(object: &T) -> impl IntoIterator<Item = Key> {
         let metadata = object.metadata();
-        metadata.labels.get(APPLICATION_LABEL).map(|name| metadata.key().sibling(&**name))
+        metadata.labels.get(APPLICATION_LABEL).map(|name| metadata.key().sibling(name))
     }
 }
 
@@ -129,7 +129,7 @@ pub(super) fn own<T: Object>(entries: Vec<Entry<T>>, uid: &Uid) -> Vec<std::sync
 fn is_own(metadata: &Metadata, uid: &Uid) -> bool {
     match metadata.controller() {
         Some(owner) => owner.uid == *uid,
-        None => metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| **marked == *uid.0),
+        None => metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| *marked == *uid.0),
     }
 }
 

@@ -48,7 +48,7 @@ pub fn drift(wish: &Value, metadata: &Metadata, spec: &RawValue) -> Option<Strin
     let wished = &wish["metadata"];
     let map = |field: &str, live: &Map| {
         let wished = wished[field].as_object()?;
-        let differs = wished.iter().find(|(key, value)| live.get(key.as_str()).map(AsRef::as_ref) != value.as_str())?;
+        let differs = wished.iter().find(|(key, value)| live.get(key) != value.as_str())?;
         Some(format!("metadata.{field}[{}]", differs.0))
     };
     map("labels", &metadata.labels)

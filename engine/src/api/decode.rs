@@ -195,7 +195,7 @@ impl<T: Object> Event<T> {
             "BOOKMARK" => {
                 let Bookmark { metadata } = serde_json::from_str(object.get()).map_err(Error::Decode)?;
                 Self::Bookmark {
-                    ends_initial: metadata.annotations.get(INITIAL_EVENTS_END).is_some_and(|end| &**end == "true"),
+                    ends_initial: metadata.annotations.get(INITIAL_EVENTS_END) == Some("true"),
                     version: metadata.resource_version,
                 }
             }

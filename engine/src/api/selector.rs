@@ -146,10 +146,12 @@ impl Label {
     /// Returns true if `labels` have it as required.
     pub fn fits(&self, labels: &Map) -> bool {
         match self {
-            Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
-            Self::NotIn(key, values) => labels.get(key).is_none_or(|value| !values.contains(value)),
-            Self::Exists(key) => labels.contains_key(key),
-            Self::DoesNotExist(key) => !labels.contains_key(key),
+            Self::In(key, values) => labels.get(key).is_some_and(|value| values.iter().any(|known| **known == *value)),
+            Self::NotIn(key, values) => {
+                labels.get(key).is_none_or(|value| values.iter().all(|known| **known != *value))
+            }
+            Self::Exists(key) => labels.get(key).is_some(),
+            Self::DoesNotExist(key) => labels.get(key).is_none(),
         }
     }
 }
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
 
     fn labelled(labels: &[(&str, &str)]) -> Metadata {
-        let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let labels = labels.iter().copied().collect();
         Metadata { name: "web".into(), namespace: "shop".into(), labels, ..Metadata::default() }
     }
 
