@@ -36,7 +36,7 @@ struct BySource;
 impl Index<ConfigMap> for BySource {
     type Value = Key;
     fn values(copy: &ConfigMap) -> impl IntoIterator<Item = Key> {
-        copy.metadata.labels.get(FROM).map(|from| Key::new(from.clone(), copy.metadata.name.clone()))
+        copy.metadata.labels.get(FROM).map(|from| Key::new(from, copy.metadata.name.clone()))
     }
 }
 
