@@ -1,6 +1,6 @@
 //! What acts behind the API: a change → who looks at what, and when; a look at the present state → what is written.
 //!
-//! Each controller is a function from the state, a place in it and the time to a [`Step`]: what it would write now, and
+//! Each controller is a function from the state, a place in it and the time to a `Step`: what it would write now, and
 //! when it wants to look again. It keeps nothing in mind, so that whatever happens between two looks is met by the next.
 //! What is written goes the way of any request.
 

@@ -1,6 +1,6 @@
 //! `v1 Service`: defaults, addresses and node ports, rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -82,12 +82,13 @@ pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut 
             }
         }
     }
-    node_ports(spec, &before, identities)
+    node_ports(spec, &before, old.is_some(), identities)
 }
 
 fn node_ports(
     spec: &mut Map<String, Value>,
     before: &Map<String, Value>,
+    is_update: bool,
     identities: &mut Identities,
 ) -> Result<(), Failure> {
     let wants = has_node_ports(spec) && spec.get("allocateLoadBalancerNodePorts") != Some(&false.into());
@@ -96,6 +97,7 @@ fn node_ports(
     let given: Vec<Value> = node_ports_of(spec).collect();
     let mut drawn: BTreeMap<String, Value> = BTreeMap::new();
     let mut taken: Vec<String> = Vec::new();
+    let mut ports: BTreeSet<(String, String)> = BTreeSet::new();
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         let port = object::map(port);
         // A port keeps the node port of the one that had its name, unless another has it now.
@@ -105,9 +107,14 @@ fn node_ports(
             // Ports of the same number share a node port, whatever their protocols.
             let number = port.get("port").map(ToString::to_string).unwrap_or_default();
             let shared = drawn.get(&number).cloned();
-            let new = || identities.node_port().into();
-            let chosen: Value = port.get("nodePort").cloned().or(old).or(shared).unwrap_or_else(new);
-            let shown = format!("{{{} {chosen}}}", port.get("protocol").and_then(Value::as_str).unwrap_or_default());
+            let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let known = port.get("nodePort").cloned().or(old);
+            // An update is validated before ports are drawn: one that is there twice is refused without a node port.
+            if !ports.insert((number.clone(), protocol.clone())) && known.is_none() && is_update {
+                continue;
+            }
+            let chosen: Value = known.or(shared).unwrap_or_else(|| identities.node_port().into());
+            let shown = format!("{{{protocol} {chosen}}}");
             if had && taken.contains(&shown) {
                 let message = format!("duplicate nodePort: {shown}");
                 return Err(Failure { code: 500, reason: "", message, details: None });
