@@ -6,6 +6,8 @@
 pub mod allowed;
 pub mod around;
 pub mod condition;
+pub mod config;
+pub mod http;
 pub mod rollout;
 pub mod spec;
 pub mod verbatim;
@@ -84,6 +86,12 @@ pub struct ApplicationStatus {
     /// Why a pod does not run: the first that is found to fail, while there is one.
     pub failure: Option<Failure>,
 
+    /// Where it is reached from outside, if `spec.http` says so.
+    pub url: Option<String>,
+
+    /// The children, and whether each is as it should be.
+    pub resources: Vec<ChildState>,
+
     /// Label selector of the pods, in the form in which `kubectl get pods --selector` takes it.
     pub selector: String,
 }
@@ -107,6 +115,24 @@ pub struct Failure {
 
     /// Why, in the words of whoever found it.
     pub message: String,
+}
+
+/// How a child is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(!default, transform = require_nothing)]
+pub struct ChildState {
+    /// Kind of the child, such as `Deployment`.
+    pub kind: String,
+
+    /// Name of the child.
+    pub name: String,
+
+    /// Whether it is there, and does what it is there for.
+    pub ready: bool,
+
+    /// Why it is not ready, in one word; empty if it is.
+    pub reason: String,
 }
 
 impl ApplicationStatus {
@@ -170,7 +196,8 @@ mod tests {
         assert_eq!(
             written,
             json!({"conditions": [], "observedGeneration": 0, "replicas": 0, "readyReplicas": 0,
-                "updatedReplicas": 0, "currentRevision": null, "lastGoodRevision": null, "failure": null, "selector": ""})
+                "updatedReplicas": 0, "currentRevision": null, "lastGoodRevision": null, "failure": null, "url": null,
+                "resources": [], "selector": ""})
         );
         let status: ApplicationStatus = serde_json::from_value(json!({
             "conditions": [{"type": "Ready", "status": "True", "reason": "FromTheFuture",

@@ -72,7 +72,8 @@ impl Error {
         };
         source.status().is_some_and(|status| {
             let terminating = status.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
-            terminating || status.is_not_found()
+            // Without a reason it is not the namespace that is unknown, but the kind.
+            terminating || status.is_not_found() && !status.reason.is_empty()
         })
     }
 }
@@ -101,6 +102,8 @@ impl Writer {
                 ChildKind::Service => self.child(application, &self.caches.services, write).await,
                 ChildKind::PodDisruptionBudget => self.child(application, &self.caches.budgets, write).await,
                 ChildKind::HorizontalPodAutoscaler => self.child(application, &self.caches.autoscalers, write).await,
+                ChildKind::Ingress => self.child(application, &self.caches.ingresses, write).await,
+                ChildKind::HttpRoute => self.child(application, &self.caches.routes, write).await,
             }
         });
         match self.in_order(application, plan.before).await? {

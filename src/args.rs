@@ -14,9 +14,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use engine::object;
 
 pub use self::allowances::Allowances;
@@ -122,6 +122,21 @@ pub struct Run {
     #[command(flatten)]
     pub allowances: Allowances,
 
+    /// Replace pods of Applications that ask for it when a Secret that they refer to changes, too; needs the role that
+    /// `manifests --watch-secrets` prints
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        env = "APPLICATION_OPERATOR_WATCH_SECRETS"
+    )]
+    pub watch_secrets: bool,
+
     /// Form of the log on stderr
     #[arg(
         long,
@@ -155,6 +170,20 @@ pub struct Manifests {
         env = "APPLICATION_OPERATOR_IMAGE"
     )]
     pub image: String,
+
+    /// Let the operator read Secrets, and tell it to look at those that Applications refer to
+    #[arg(
+        long,
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        env = "APPLICATION_OPERATOR_WATCH_SECRETS"
+    )]
+    pub watch_secrets: bool,
 
     /// Write one file each into this folder instead of printing
     #[arg(long, value_name = "DIR", env = "APPLICATION_OPERATOR_OUTPUT_DIR")]

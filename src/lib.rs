@@ -7,10 +7,13 @@ pub mod manifests; // what a cluster needs to run the operator
 pub mod args; // what the process was told
 pub mod log; // where it is told what happens
 pub mod observe; // caches -> what there is of one Application
+pub mod demand; // kinds that are watched only where there is a reason to
 pub mod trigger; // pure: a child's change -> the Application it concerns
 pub mod contest; // pure: another writer that never gives up
+pub mod config; // pure: configuration there is -> what pods are to run with, and from when
 pub mod plan; // pure: wish and what there is -> the writes that are missing
 pub mod apply; // the writes, carried out
+pub mod contents; // what is in that configuration, as digests
 pub mod status; // pure: what there is -> what the user is told
 pub mod reconcile; // observe -> plan -> apply -> status
 pub mod admin; // what the kubelet, Prometheus and people ask

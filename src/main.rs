@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let done = args::parse(std::env::args_os()).and_then(|args| match args.command {
         Command::Run(args) => run::run(&args).map(|()| ExitCode::SUCCESS).map_err(|error| failed(&error)),
         Command::Manifests(to) => {
-            let pages = || manifests::deliver(&to.image, to.output_dir.as_deref());
+            let pages = || manifests::deliver(&to.image, to.watch_secrets, to.output_dir.as_deref());
             let delivered = if to.reference { manifests::deliver_reference() } else { pages() };
             delivered.map(|()| ExitCode::SUCCESS).map_err(|error| failed(&error))
         }

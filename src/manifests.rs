@@ -87,14 +87,33 @@ pub fn all(image: &str) -> Vec<Manifest> {
     ]
 }
 
+/// The same for an operator that looks at Secrets, if `watch_secrets` holds.
+pub fn all_with(image: &str, watch_secrets: bool) -> Vec<Manifest> {
+    let mut all = all(image);
+    if watch_secrets {
+        let objects = vec![rbac::secrets_role(), rbac::secrets_binding()];
+        for deployment in all.iter_mut().flat_map(|manifest| &mut manifest.objects) {
+            if let Some(args) =
+                deployment.pointer_mut("/spec/template/spec/containers/0/args").and_then(Value::as_array_mut)
+            {
+                args.push(Value::from("--watch-secrets"));
+            }
+        }
+        all.push(Manifest { file: "33-secrets-role.yaml", objects });
+        all.sort_by_key(|manifest| manifest.file);
+    }
+    all
+}
+
 /// Writes everything into the folder `dir`, or to standard output where there is none.
 ///
 /// # Errors
 ///
 /// If a file, the folder or the output cannot be written. That the reader of the output has gone,
 /// as `head` does, is no error.
-pub fn deliver(image: &str, dir: Option<&Path>) -> Result<(), Error> {
-    match dir.map_or_else(|| print(image, &mut io::stdout().lock()), |dir| write(image, dir)) {
+pub fn deliver(image: &str, watch_secrets: bool, dir: Option<&Path>) -> Result<(), Error> {
+    let all = all_with(image, watch_secrets);
+    match dir.map_or_else(|| print(&all, &mut io::stdout().lock()), |dir| write(&all, dir)) {
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
@@ -112,26 +131,26 @@ pub fn deliver_reference() -> Result<(), Error> {
     }
 }
 
-/// Writes everything to `output` as one stream of YAML documents.
+/// Writes `manifests` to `output` as one stream of YAML documents.
 ///
 /// # Errors
 ///
 /// If the output cannot be written.
-pub fn print(image: &str, output: &mut impl Write) -> Result<(), Error> {
-    for manifest in all(image) {
+pub fn print(manifests: &[Manifest], output: &mut impl Write) -> Result<(), Error> {
+    for manifest in manifests {
         write!(output, "---\n{}", manifest.yaml()?).map_err(Error::Output)?;
     }
     output.flush().map_err(Error::Output)
 }
 
-/// Writes every file into the folder `dir`, which is made if it does not exist.
+/// Writes `manifests` into the folder `dir`, which is made if it does not exist.
 ///
 /// # Errors
 ///
 /// If a file or the folder cannot be written.
-pub fn write(image: &str, dir: &Path) -> Result<(), Error> {
+pub fn write(manifests: &[Manifest], dir: &Path) -> Result<(), Error> {
     fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.into(), source })?;
-    for manifest in all(image) {
+    for manifest in manifests {
         let path = dir.join(manifest.file);
         fs::write(&path, manifest.yaml()?).map_err(|source| Error::File { path, source })?;
     }

@@ -6,6 +6,7 @@ mod autoscaler;
 mod budget;
 pub mod compare;
 mod deployment;
+mod http;
 mod migration;
 mod pod;
 pub mod ports;
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 
 use self::rollout::{Runs, Step};
 use crate::application::{Allowed, Application};
-use crate::observe::{Found, Kind, Live, OWNER_ANNOTATION, Observed};
+use crate::observe::{Found, Gateway, Kind, Live, OWNER_ANNOTATION, Observed, Rolled};
 
 /// The finalizer of the Go operator that came before this one. It guards nothing, and nobody else removes it.
 pub const FORMER_FINALIZER: &str = "minetto.dev/application_controller_finalizer";
@@ -158,33 +159,43 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
         return Plan { finalizers, ..Plan::default() };
     }
     let rollout = rollout::decide(application, observed);
+    // What pods are to run with has to be known before they are made.
+    let is_settled = observed.configuration.as_ref().is_none_or(|configuration| configuration.rolled.is_some());
     // What may not be written yet stays as it is.
-    let is_held = |kind: &Kind| *kind == Kind::Deployment && rollout.runs == Runs::Nothing;
-    let write =
-        |kind| Some((kind, write(application, render_as(application, &rollout.runs, kind), observed.of(kind))?));
-    let children = Kind::ALL.into_iter().filter(|kind| !is_held(kind)).filter_map(write).collect();
+    let can_be = |kind: &Kind| match kind {
+        Kind::Deployment => rollout.runs != Runs::Nothing && is_settled,
+        Kind::HttpRoute => observed.gateway == Gateway::Served,
+        _ => true,
+    };
+    let render = |kind| render_as(application, &rollout.runs, observed.rolled(), kind);
+    let write = |kind| Some((kind, write(application, render(kind), observed.of(kind))?));
+    let children = Kind::ALL.into_iter().filter(can_be).filter_map(write).collect();
     Plan { finalizers, before: rollout.before, beside: rollout.beside, children }
 }
 
 /// The child of that kind as `application` wishes for it; `None` if it wishes for none.
 pub fn render(application: &Application, observed: &Observed, kind: Kind) -> Option<Value> {
-    render_as(application, &rollout::decide(application, observed).runs, kind)
+    render_as(application, &rollout::decide(application, observed).runs, observed.rolled(), kind)
 }
 
-/// The child of that kind around pods of the template that `runs`.
-fn render_as(application: &Application, runs: &Runs, kind: Kind) -> Option<Value> {
+/// The child of that kind around pods of the template that `runs`, with the configuration that is `rolled` out.
+fn render_as(application: &Application, runs: &Runs, rolled: Option<&Rolled>, kind: Kind) -> Option<Value> {
+    let port = || pod::port(application, runs);
     let child = match kind {
-        Kind::Deployment => deployment::render(application, runs.template()?),
-        Kind::Service => service::render(application, pod::port(application, runs))?,
+        Kind::Deployment => deployment::render(application, runs.template()?, rolled),
+        Kind::Service => service::render(application, port())?,
         Kind::PodDisruptionBudget => budget::render(application)?,
         Kind::HorizontalPodAutoscaler => autoscaler::render(application)?,
+        Kind::Ingress => http::ingress(application, port())?,
+        Kind::HttpRoute => http::route(application, port())?,
     };
     Some(named(application, child, kind))
 }
 
 /// Whether the Deployment was last applied with the template that `runs`, and all else that the Application says of it.
 pub fn is_applied(application: &Application, runs: &Runs, deployment: &Live) -> bool {
-    let wish = render_as(application, runs, Kind::Deployment);
+    let rolled = application.spec.rolling_config().and_then(|_| Rolled::of(deployment));
+    let wish = render_as(application, runs, rolled.as_ref(), Kind::Deployment);
     let applied = deployment.metadata.annotations.get(HASH_ANNOTATION);
     wish.is_some_and(|wish| wish["metadata"]["annotations"][HASH_ANNOTATION].as_str() == applied)
 }
@@ -208,6 +219,8 @@ pub fn wished(application: &Application) -> impl Iterator<Item = Kind> {
         Kind::Service => spec.port.is_some() || spec.service.as_ref().is_some_and(|service| service.ports.is_some()),
         Kind::PodDisruptionBudget => spec.pod_disruption_budget.is_some(),
         Kind::HorizontalPodAutoscaler => spec.autoscaling.is_some(),
+        Kind::Ingress => http::is_asked(application, false),
+        Kind::HttpRoute => http::is_asked(application, true),
     })
 }
 

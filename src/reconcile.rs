@@ -1,6 +1,6 @@
 //! One Application: observe, plan, apply, tell. On one screen.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::api::Entry;
@@ -13,7 +13,9 @@ use tracing::{debug, info, warn};
 
 use crate::application::{Allowed, Application, Reason};
 use crate::apply::{Applied, Error, Writer};
+use crate::contents::Contents;
 use crate::contest::Contests;
+use crate::observe::{Gateway, Kind as ChildKind, Observed};
 use crate::plan::{self, Plan};
 use crate::status::{self, Attempt};
 
@@ -24,11 +26,21 @@ const PLANS: u32 = 3;
 /// Wait for an event that is on its way, if nothing else triggers the key: many times what an event takes.
 const EVENT_DELAY: Duration = Duration::from_secs(1);
 
+/// How long after its first call a reconciler waits for a cache that is only begun where there is a reason to: until then,
+/// what is not in it says nothing, and is not to be told.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// Time between two looks at such a cache. A list of a small collection takes less.
+const LOOK_DELAY: Duration = Duration::from_millis(100);
+
 /// Reconciles Applications.
 pub struct Reconciler {
     writer: Writer,
     allowed: Allowed,
     contests: Mutex<Contests>,
+    contents: Contents,
+    /// When it was first called.
+    began: OnceLock<Instant>,
 }
 
 impl Reconcile<Application> for Reconciler {
@@ -40,7 +52,12 @@ impl Reconcile<Application> for Reconciler {
                 // Gone, and its children with it by the garbage collector; or reported as undecodable when it arrived.
                 None | Some(Entry::Invalid(_)) => return Ok(Outcome::Done),
             };
-            let observed = self.writer.caches.observe(key, &application.metadata.uid);
+            let mut observed = self.writer.caches.observe(key, &application.metadata.uid);
+            let later = self.follow(&application, &mut observed).await;
+            let waits_for_routes = observed.gateway == Gateway::Unknown && asks_for_route(&application);
+            if waits_for_routes && self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
+                return Ok(Outcome::After(LOOK_DELAY));
+            }
             let mut plan = plan::plan(&application, &observed, &self.allowed);
             plan.spared(&observed).for_each(|kind| cx.suppressed(&kind.resource()));
             self.tell_from_edits(key, &mut plan);
@@ -53,7 +70,8 @@ impl Reconcile<Application> for Reconciler {
                 plan = plan.regardless_of_state();
             }
             match self.bring_about(cx, &application, plan).await? {
-                Applied::Done => return Ok(Outcome::Done),
+                Applied::Done if waits_for_routes => return Ok(Outcome::After(EVENT_DELAY)),
+                Applied::Done => return Ok(later.map_or(Outcome::Done, Outcome::After)),
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
             }
@@ -65,7 +83,13 @@ impl Reconcile<Application> for Reconciler {
 impl Reconciler {
     /// A reconciler that reads caches and writes to the API server through `writer`, and brings about what is `allowed`.
     pub fn new(writer: Writer, allowed: Allowed) -> Self {
-        Self { writer, allowed, contests: Mutex::default() }
+        let contents = Contents::new(writer.client.clone());
+        Self { writer, allowed, contests: Mutex::default(), contents, began: OnceLock::new() }
+    }
+
+    /// Finds out what the pods are to run with, and when to look again.
+    async fn follow(&self, application: &Application, observed: &mut Observed) -> Option<Duration> {
+        self.contents.settle(application, observed.configuration.as_mut()?).await
     }
 
     fn contests(&self) -> MutexGuard<'_, Contests> {
@@ -164,6 +188,10 @@ impl Reconciler {
         }
         Ok(applied)
     }
+}
+
+fn asks_for_route(application: &Application) -> bool {
+    plan::wished(application).any(|kind| kind == ChildKind::HttpRoute)
 }
 
 fn failure(result: Result<Applied, Error>) -> Failure {

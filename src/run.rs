@@ -12,6 +12,7 @@ use engine::informer::Informers;
 use engine::lease::{Elector, Leadership};
 use engine::metrics::Metrics;
 use engine::shutdown::{self, Shutdown};
+use engine::store::Change;
 use engine::transport::{self, Connections};
 use futures_util::future::join;
 use tokio::net::TcpListener;
@@ -24,11 +25,15 @@ use crate::admin;
 use crate::application::Application;
 use crate::apply::Writer;
 use crate::args::{Address, Run};
+use crate::demand;
 use crate::election;
 use crate::log::{self, Traces};
-use crate::observe::{Autoscalers, Budgets, Caches, Deployments, Job, Labelled, Revision, Services, pod, revision};
+use crate::observe::{
+    Autoscalers, Budgets, Caches, Child, ConfigMaps, Deployments, FollowersOf, HttpRoutes, Ingresses, Job, Labelled,
+    Revision, RouteDefinition, Secrets, Services, Stamp, pod, revision,
+};
 use crate::reconcile::Reconciler;
-use crate::trigger::{controller as of_controller, enforcing, failing, owner};
+use crate::trigger::{controller as of_controller, enforcing, failing, followers, owner, routed};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -148,15 +153,33 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         .watches(owner::<Autoscalers>)
         .watches_in(&labelled, of_controller::<Revision>)
         .watches_in(&labelled, of_controller::<Job>)
+        .watches(owner::<Ingresses>)
+        .watches(owner::<HttpRoutes>)
+        .optional::<Child<HttpRoutes>>()
         .watches_in(&pods, failing)
         .workers(args.max_concurrent_reconciles.into())
         .elected_by(leadership);
-    // Namespaces belong to none, so that rights in some of them don't let one look at their labels.
+    let applications = controller.reader::<Application>();
+    let mapper = move |_: &Change<RouteDefinition>| routed(&applications);
+    controller = controller.watches_in(&RouteDefinition::scope(), mapper);
+    // Namespaces and definitions belong to no namespace, so that rights in some of them don't let one look.
     let sees_namespaces = args.namespaces.is_empty();
     if sees_namespaces {
         let applications = controller.reader::<Application>();
         controller = controller.watches(move |change| enforcing(change, &applications));
+    } else {
+        controller = controller.optional::<RouteDefinition>();
+        informers.of_scope::<RouteDefinition>(&RouteDefinition::scope()).start();
     }
+    let applications = controller.reader::<Application>();
+    let mapper = move |change: &Change<Stamp<ConfigMaps>>| followers(change, &applications);
+    controller = controller.watches(mapper).optional::<Stamp<ConfigMaps>>();
+    if args.watch_secrets {
+        let applications = controller.reader::<Application>();
+        let mapper = move |change: &Change<Stamp<Secrets>>| followers(change, &applications);
+        controller = controller.watches(mapper).optional::<Stamp<Secrets>>();
+    }
+    let _on_demand = (demand::routes(&informers), demand::configuration(&informers, args.watch_secrets));
     let caches = Caches {
         applications: controller.reader(),
         deployments: controller.reader(),
@@ -165,12 +188,18 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         autoscalers: controller.reader(),
         revisions: controller.reader(),
         jobs: controller.reader(),
+        ingresses: controller.reader(),
+        routes: controller.reader(),
+        route_definition: controller.reader(),
+        config_maps: controller.reader(),
+        secrets: args.watch_secrets.then(|| controller.reader()),
         pods: controller.reader(),
         namespaces: sees_namespaces.then(|| controller.reader()),
     };
     caches.pods.index::<pod::OfApplication>();
     caches.revisions.index::<Labelled>();
     caches.jobs.index::<Labelled>();
+    caches.applications.index::<FollowersOf>();
     // Not fenced: what a leader has done is told even if it is one no more.
     let (recorder, send_events) = events::channel(Client::new(service, FIELD_MANAGER), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);

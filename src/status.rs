@@ -1,12 +1,14 @@
 //! What there is of an Application in, what its user is told out. Pure: the time is an argument.
 
+mod resources;
 mod rollout;
+mod route;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Failure, Reason};
 use crate::observe::child::{Condition as ChildCondition, Status};
-use crate::observe::{Found, Kind, Live, Observed};
+use crate::observe::{Configuration, Found, Gateway, Kind, Live, Observed};
 use crate::plan::rollout::{Phase, Rollout, Runs, decide};
 use crate::plan::{self, selector};
 
@@ -59,8 +61,17 @@ pub fn status(
         current_revision,
         last_good_revision,
         failure: failure.map(|failure| Failure { message: shortened(&failure.message), ..failure }),
+        url: url(application, observed),
+        resources: resources::resources(application, observed),
         selector: selector(&application.metadata.name),
     }
+}
+
+/// Where it is reached from outside, once what leads there is written.
+fn url(application: &Application, observed: &Observed) -> Option<String> {
+    let http = application.spec.http.as_ref()?;
+    observed.of(if http.is_route() { Kind::HttpRoute } else { Kind::Ingress }).own()?;
+    http.url()
 }
 
 /// The state of things, worst first.
@@ -82,7 +93,8 @@ fn judge(
     }
     let name = &application.metadata.name;
     // What stands under the name of a child that is not wished for is in nobody's way.
-    let wished: Vec<Kind> = plan::wished(application).collect();
+    let can_be = |kind: &Kind| *kind != Kind::HttpRoute || observed.gateway == Gateway::Served;
+    let wished: Vec<Kind> = plan::wished(application).filter(can_be).collect();
     let foreign = wished.iter().find_map(|kind| match observed.of(*kind) {
         Found::Foreign(whose) => Some((kind, whose)),
         _ => None,
@@ -110,11 +122,25 @@ fn judge(
         return Verdict::broken(quota_or(Reason::ReplicaFailure, refused), refused.to_owned());
     }
     let missing = wished.iter().any(|kind| observed.of(*kind).own().is_none());
-    match deployment {
+    let verdict = match deployment {
         Some(deployment) if !missing && deployment.status.observed_generation >= deployment.metadata.generation => {
             progress(application, &deployment.status, observed.failure.as_ref())
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
+    };
+    let verdict = unstartable(verdict, observed);
+    // What is wrong with the pods goes before what is wrong with the way to them.
+    if verdict.degraded { verdict } else { route::judge(application, observed).unwrap_or(verdict) }
+}
+
+/// The verdict, where something that new pods can't start without is not there. Those that run go on.
+fn unstartable(verdict: Verdict, observed: &Observed) -> Verdict {
+    let Some(gone) = observed.configuration.as_ref().and_then(Configuration::missing) else { return verdict };
+    let sentence = format!("{} {}, without which no pod can start, does not exist", gone.source.kind(), gone.name);
+    match verdict {
+        Verdict { degraded: true, .. } => verdict,
+        Verdict { ready: true, .. } => Verdict { message: format!("{}; {sentence}", verdict.message), ..verdict },
+        _ => Verdict::broken(Reason::ConfigMissing, sentence),
     }
 }
 

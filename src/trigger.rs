@@ -8,7 +8,9 @@ use engine::store::{ByNamespace, Change, Reader};
 use engine::trigger::{Urgency, controllers, owners};
 
 use crate::application::Application;
-use crate::observe::{Child, Marker, Namespace, Pod};
+use crate::application::http::Http;
+use crate::observe::config::Configures;
+use crate::observe::{Child, FollowersOf, Marker, Namespace, Pod, Stamp};
 
 /// The Applications that own the child, before or after the change, and the one under whose child's name it stands: that
 /// one may be waiting for somebody else's object to go away. A child that is gone is urgent: a failure to write its sibling
@@ -47,6 +49,21 @@ pub fn failing(change: &Change<Pod>) -> Vec<(Key, Urgency)> {
     }
     let application = new.or(old).and_then(|pod| pod.application());
     application.map(|key| (key, Urgency::Normal)).into_iter().collect()
+}
+
+/// The Applications, of all in `applications`, that ask for an `HTTPRoute`, whenever the definition of it changes.
+pub fn routed(applications: &Reader<Application>) -> Vec<(Key, Urgency)> {
+    let all = applications.list().into_iter();
+    let asks = |entry: &Entry<Application>| {
+        entry.valid().is_some_and(|application| application.spec.http.as_ref().is_some_and(Http::is_route))
+    };
+    all.filter(asks).map(|entry| (entry.key(), Urgency::Urgent)).collect()
+}
+
+/// The Applications, of all in `applications`, that follow a `ConfigMap` or Secret.
+pub fn followers<S: Configures>(change: &Change<Stamp<S>>, applications: &Reader<Application>) -> Vec<(Key, Urgency)> {
+    let followers = applications.by_index::<FollowersOf>(&(S::SOURCE, change.key()));
+    followers.into_iter().map(|application| (application.key(), Urgency::Normal)).collect()
 }
 
 /// The Applications, of all in `applications`, in a namespace that has begun or ceased to enforce `restricted`.

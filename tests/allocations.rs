@@ -24,6 +24,7 @@ use engine::events;
 use engine::informer::Informers;
 use engine::metrics::Metrics;
 use engine::shutdown;
+use engine::store;
 use engine::transport::{Request, Service};
 use http::Method;
 use http_body_util::{BodyExt as _, Full};
@@ -138,6 +139,11 @@ async fn an_application_that_is_as_it_should_be_costs_few_allocations_and_no_wri
         autoscalers: controller.reader(),
         revisions: controller.reader(),
         jobs: controller.reader(),
+        ingresses: store::new(&[]).1,
+        routes: store::new(&[]).1,
+        route_definition: store::new(&[]).1,
+        config_maps: store::new(&[]).1,
+        secrets: None,
         pods: controller.reader(),
         namespaces: None,
     };

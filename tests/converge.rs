@@ -62,7 +62,8 @@ fn the_sample_becomes_a_running_and_reachable_application() {
 #[test]
 fn kubectl_shows_what_there_is_to_know_of_an_application() {
     let Some(space) = Space::operated("shown") else { return };
-    space.application("web", &json!({"image": "nginx:1.29", "replicas": 3, "port": 8080}));
+    let http = json!({"hosts": ["web.example.com"]});
+    space.application("web", &json!({"image": "nginx:1.29", "replicas": 3, "port": 8080, "http": http}));
     space.wait_until_ready("web");
 
     let row = |output: &str, column: &str| {
@@ -73,11 +74,13 @@ fn kubectl_shows_what_there_is_to_know_of_an_application() {
     };
     for name in ["applications", "mapp"] {
         let narrow = space.kubectl(&["get", name]);
-        let shown = ["NAME", "READY", "REPLICAS", "IMAGE", "PORT"].map(|column| row(&narrow, column));
-        assert_eq!(shown, ["web", "True", "3", "nginx:1.29", "8080"]);
+        let shown = ["NAME", "READY", "REASON", "REPLICAS", "IMAGE"].map(|column| row(&narrow, column));
+        assert_eq!(shown, ["web", "True", "Available", "3", "nginx:1.29"]);
     }
     let wide = space.kubectl(&["get", "applications", "-o", "wide"]);
-    assert_eq!(["READY-REPLICAS", "REASON"].map(|column| row(&wide, column)), ["3", "Available"]);
+    let shown = ["URL", "PORT", "READY-REPLICAS"].map(|column| row(&wide, column));
+    assert_eq!(shown, ["http://web.example.com", "8080", "3"]);
+    assert!(wide.contains("3 of 3 pods are ready"), "{wide}");
     assert!(space.kubectl(&["get", "all"]).contains("application.minetto.dev/web"));
     assert!(space.kubectl(&["explain", "application.spec.port"]).contains("TCP port on which the container listens"));
 
@@ -86,6 +89,24 @@ fn kubectl_shows_what_there_is_to_know_of_an_application() {
         let expected = ["Created Deployment web-deployment", "Created Service web-service", "3 of 3 pods are ready"];
         expected.iter().filter(|expected| !events.contains(**expected)).map(|expected| (*expected).to_owned()).collect()
     });
+}
+
+#[test]
+fn a_row_fits_into_80_columns_beside_the_longest_reason() {
+    let Some(space) = Space::operated("columns") else { return };
+    // The sample's name and image, and a reason of which none is longer.
+    let parents = json!([{"name": "gateway"}]);
+    let spec = json!({"image": "nginx:latest", "replicas": 2, "port": 80, "http": {"parentRefs": parents}});
+    space.application("application-sample", &spec);
+    space.application("web", &json!({"image": "docker.io/library/nginx:1.29", "replicas": 0, "port": 80}));
+    space.wait_for_status("application-sample", "to be refused", |seen| {
+        condition(seen, "Ready").1 == "GatewayAPIAbsent"
+    });
+    for name in ["application-sample", "web"] {
+        let table = space.kubectl(&["get", "application", name]);
+        assert_eq!(table.lines().count(), 2, "{table}");
+        assert!(table.lines().all(|line| line.trim_end().chars().count() <= 80), "{table}");
+    }
 }
 
 #[test]

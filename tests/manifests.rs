@@ -83,7 +83,7 @@ fn yaml_says_what_the_objects_say() {
         assert_eq!(documents(&manifest.yaml().unwrap()), manifest.objects, "{}", manifest.file);
     }
     let mut printed = Vec::new();
-    manifests::print(IMAGE, &mut printed).unwrap();
+    manifests::print(&manifests::all(IMAGE), &mut printed).unwrap();
     assert_eq!(documents(&String::from_utf8(printed).unwrap()), objects());
 }
 
@@ -189,7 +189,7 @@ fn the_schema_holds_every_rule() {
         .filter(|column| column.get("priority").is_none())
         .map(|column| column["name"].as_str().unwrap())
         .collect();
-    assert_eq!(columns, ["Ready", "Replicas", "Image", "Port", "Age"]);
+    assert_eq!(columns, ["Ready", "Reason", "Replicas", "Image", "Age"]);
 }
 
 #[test]
@@ -268,11 +268,29 @@ fn no_rule_of_a_role_is_wide() {
             );
             let ours = role["metadata"]["name"] == "application-operator";
             // Children alone, whose owners can't be set without it.
-            let child = ["apps", "policy", "autoscaling", "batch"].iter().any(|group| text.contains(group))
-                || text.contains("services");
+            let child =
+                ["apps", "policy", "autoscaling", "batch", "networking"].iter().any(|group| text.contains(group))
+                    || text.contains("services");
             assert!(!ours || !text.contains("delete") || child && !text.contains("deletecollection"), "{text}");
         }
     }
+}
+
+#[test]
+fn secrets_are_read_only_where_somebody_asks_for_it() {
+    let all = manifests::all_with(IMAGE, true);
+    assert!(all.is_sorted_by_key(|manifest| manifest.file));
+    let others: Vec<_> = all.iter().filter(|manifest| manifest.file != "33-secrets-role.yaml").collect();
+    let role = all.iter().find(|manifest| manifest.file == "33-secrets-role.yaml").unwrap();
+    assert_eq!(
+        role.objects[0]["rules"],
+        json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}])
+    );
+    assert_eq!(role.objects[1]["roleRef"]["name"], role.objects[0]["metadata"]["name"]);
+    let differing = others.iter().zip(manifests::all(IMAGE)).filter(|(with, without)| ***with != *without);
+    assert_eq!(differing.map(|(with, _)| with.file).collect::<Vec<_>>(), ["40-deployment.yaml"]);
+    let args = &others.last().unwrap().objects[0]["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(args.as_array().unwrap().last(), Some(&json!("--watch-secrets")));
 }
 
 #[test]

@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{FORMER_FINALIZER, Space, reason, wait_for, wait_until_good};
+use crate::support::{FORMER_FINALIZER, Space, install_gateway_api, reason, wait_for, wait_until_good};
 
 /// Rights that no request bears the name of, and why the operator has them all the same.
-const UNSEEN: [(&str, &str); 20] = [
+const UNSEEN: [(&str, &str); 26] = [
     ("create deployments", "an apply of an object that is absent is logged as a patch"),
     ("create services", "the same"),
     ("create poddisruptionbudgets", "the same"),
     ("create horizontalpodautoscalers", "the same"),
+    ("create ingresses", "the same"),
+    ("create httproutes", "the same"),
     ("create leases", "the same"),
     ("create controllerrevisions", "the same"),
     ("create jobs", "the same"),
@@ -28,6 +30,10 @@ const UNSEEN: [(&str, &str); 20] = [
     ("list horizontalpodautoscalers", "the same"),
     ("list controllerrevisions", "the same"),
     ("list jobs", "the same"),
+    ("list ingresses", "the same"),
+    ("list httproutes", "the same"),
+    ("list customresourcedefinitions", "the same"),
+    ("list configmaps", "the same"),
     ("list pods", "the same"),
     ("list namespaces", "the same"),
 ];
@@ -35,6 +41,7 @@ const UNSEEN: [(&str, &str); 20] = [
 #[test]
 fn every_right_of_the_operator_is_used_and_none_is_missing() {
     let Some(space) = Space::new("rights") else { return };
+    let has_gateways = install_gateway_api(space.world);
     let _leader = space.world.operator(&["--leader-elect"]);
     let _standby = space.world.operator(&["--leader-elect"]);
     space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
@@ -58,13 +65,22 @@ fn every_right_of_the_operator_is_used_and_none_is_missing() {
         space.wait_until_converged("web");
     }
 
+    // Configuration that is followed.
+    space.create("configmaps", &json!({"metadata": {"name": "settings"}, "data": {"a": "1"}}));
+    let env_from = json!([{"configMapRef": {"name": "settings"}}]);
+    space.edit("applications", "web", &json!({"spec": {"envFrom": env_from, "configRollout": {}}}));
+
     // Children that come, are refused, and go; of what is refused the operator looks what stands there.
     for wish in [
         json!({"podDisruptionBudget": {}, "autoscaling": {"maxReplicas": 2}}),
         json!({"podDisruptionBudget": {"maxUnavailable": "many"}}),
         json!({"podDisruptionBudget": null}),
         json!({"autoscaling": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": -1}}}}),
-        json!({"autoscaling": null, "port": null}),
+        json!({"http": {"hosts": ["web.example.com"]}}),
+        json!({"http": {"annotations": {"no key": ""}}}),
+        json!({"http": {"annotations": null, "parentRefs": [{"name": "gateway"}]}}),
+        json!({"http": {"annotations": {"no key": ""}}}),
+        json!({"autoscaling": null, "port": null, "http": null}),
     ] {
         let edited = space.edit("applications", "web", &json!({"spec": wish}));
         space.wait_for_status("web", "to be looked at", |seen| {
@@ -81,6 +97,9 @@ fn every_right_of_the_operator_is_used_and_none_is_missing() {
     }
 
     let mut rights = rights(&space);
+    if !has_gateways {
+        rights.retain(|right| !right.ends_with(" httproutes") || is_unseen(right));
+    }
     for (right, why) in UNSEEN {
         assert!(rights.remove(right), "nobody has the right to {right} any more ({why})");
     }
@@ -130,6 +149,10 @@ fn used(space: &Space<'_>) -> BTreeSet<String> {
         "services",
         "poddisruptionbudgets",
         "horizontalpodautoscalers",
+        "ingresses",
+        "httproutes",
+        "customresourcedefinitions",
+        "configmaps",
         "pods",
         "controllerrevisions",
         "jobs",

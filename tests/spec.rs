@@ -37,6 +37,7 @@ fn specs(space: &Space<'_>, application: &str) -> Value {
         ("services", "service"),
         ("poddisruptionbudgets", "budget"),
         ("horizontalpodautoscalers", "autoscaler"),
+        ("ingresses", "ingress"),
     ] {
         let Some(child) = space.get(resource, &format!("{application}-{suffix}")) else { continue };
         let mut spec = child["spec"].clone();
@@ -414,12 +415,56 @@ fn bad_rollouts() -> Vec<(Value, &'static str)> {
     ]
 }
 
+/// The same of `http` and `configRollout`.
+fn bad_http() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"configRollout": {"mode": "Restart"}}), "spec.configRollout.mode: Unsupported value"),
+        (
+            json!({"configRollout": {"minInterval": "soon"}}),
+            "minInterval must be between 1s and 24h, such as 30s or 5m",
+        ),
+        (json!({"configRollout": {"minInterval": "48h"}}), "minInterval must be between 1s and 24h, such as 30s or 5m"),
+        (
+            json!({"http": {"hosts": ["https://a.example.com"]}}),
+            "a host is a name in lower-case letters, without scheme",
+        ),
+        (json!({"http": {"hosts": ["a.example.com", "a.example.com"]}}), "spec.http.hosts[1]: Duplicate value"),
+        (json!({"http": {"hosts": []}}), "spec.http.hosts in body should have at least 1 items"),
+        (json!({"http": {"paths": [{"path": "api"}]}}), "a path begins with / and has neither spaces"),
+        (json!({"http": {"paths": [{"path": "/a/../b"}]}}), "a path begins with / and has neither spaces"),
+        (json!({"http": {"paths": [{"pathType": "Regex"}]}}), "spec.http.paths[0].pathType: Unsupported value"),
+        (json!({"http": {"paths": [{}, {"path": "/", "pathType": "Prefix"}]}}), "spec.http.paths[1]: Duplicate value"),
+        (json!({"http": {"parentRefs": [{"namespace": "a"}]}}), "spec.http.parentRefs[0].name: Required value"),
+        (json!({"http": {"parentRefs": [{"name": "a", "port": 0}]}}), "should be greater than or equal to 1"),
+        (
+            json!({"http": {"parentRefs": [{"name": "a"}], "ingressClassName": "b"}}),
+            "parentRefs make an HTTPRoute, and ingressClassName is of an Ingress",
+        ),
+        (
+            json!({"http": {"parentRefs": [{"name": "a"}], "tls": {"secretName": "b"}}}),
+            "leave tls.secretName out, and write tls: {} where the Gateway serves https",
+        ),
+        (
+            json!({"http": {"parentRefs": [{"name": "a"}], "paths": [{"pathType": "ImplementationSpecific"}]}}),
+            "pathType ImplementationSpecific is of an Ingress",
+        ),
+        (json!({"http": {"ingressClassName": ""}}), "spec.http.ingressClassName in body should be at least 1 chars"),
+        (json!({"http": {"tls": {"secretName": ""}}}), "spec.http.tls.secretName in body should be at least 1 chars"),
+        (json!({"http": {"annotations": {"a": 1}}}), "spec.http.annotations.a in body must be of type string"),
+        (json!({"port": null, "http": {}}), "http needs a TCP port of a Service to lead to: give port, or one in"),
+        (
+            json!({"http": {}, "service": {"ports": [{"port": 53, "protocol": "UDP"}]}}),
+            "http needs a TCP port of a Service to lead to",
+        ),
+    ]
+}
+
 #[test]
 fn bad_input_in_any_field_is_refused_with_a_sentence() {
     let Some(world) = World::shared() else { return };
     let space = world.space("bad-input");
     let mut amiss = Vec::new();
-    for (spec, sentence) in bad_input().into_iter().chain(bad_rollouts()) {
+    for (spec, sentence) in bad_input().into_iter().chain(bad_rollouts()).chain(bad_http()) {
         let mut whole = json!({"image": "nginx", "port": 80});
         for (field, value) in spec.as_object().expect("a spec") {
             whole[field] = value.clone();

@@ -250,6 +250,15 @@ impl<T: Object> Controller<T> {
         self.source(&informer, mapper)
     }
 
+    /// Neither begins to watch the kind `C` nor waits for its first list: the server may not know it, or there may never be
+    /// a reason to look. Whoever learns otherwise calls [`Informer::start`] of the same informer, at any time. Until then its
+    /// cache is empty, and [says](Reader::is_synced) that it is not synced.
+    pub fn optional<C: Object>(mut self) -> Self {
+        let kind = TypeId::of::<C>();
+        self.sources.iter_mut().filter(|source| source.kind == kind).for_each(|source| source.is_optional = true);
+        self
+    }
+
     /// How many objects may be reconciled at the same time; 10 by default.
     ///
     /// # Panics

@@ -65,6 +65,12 @@ pub enum Reason {
     ReplicaFailure,
     /// An object that belongs to somebody else stands under the name of a child.
     ChildConflict,
+    /// An `HTTPRoute` is asked for, and the cluster does not know the Gateway API.
+    GatewayAPIAbsent,
+    /// A Gateway refuses the `HTTPRoute`, or can't resolve what it names.
+    RouteNotAccepted,
+    /// Something that pods take their configuration from is not there, and they can't start without it.
+    ConfigMissing,
     /// The spec cannot be run; it was stored before the present schema, or holds what a schema can't tell.
     InvalidSpec,
     /// The spec asks for what this operator was not told to allow.
@@ -157,7 +163,7 @@ impl From<bool> for ConditionStatus {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Available,
         Self::ScaledToZero,
         Self::Pending,
@@ -170,6 +176,9 @@ impl Reason {
         Self::QuotaExceeded,
         Self::ReplicaFailure,
         Self::ChildConflict,
+        Self::GatewayAPIAbsent,
+        Self::RouteNotAccepted,
+        Self::ConfigMissing,
         Self::InvalidSpec,
         Self::NotAllowed,
         Self::ApplyRejected,
@@ -200,6 +209,9 @@ impl Reason {
             Self::QuotaExceeded => "QuotaExceeded",
             Self::ReplicaFailure => "ReplicaFailure",
             Self::ChildConflict => "ChildConflict",
+            Self::GatewayAPIAbsent => "GatewayAPIAbsent",
+            Self::RouteNotAccepted => "RouteNotAccepted",
+            Self::ConfigMissing => "ConfigMissing",
             Self::InvalidSpec => "InvalidSpec",
             Self::NotAllowed => "NotAllowed",
             Self::ApplyRejected => "ApplyRejected",

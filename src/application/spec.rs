@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use super::Verbatim;
 use super::around::{Autoscaling, PodDisruptionBudget, Service};
+use super::config::ConfigRollout;
+use super::http::Http;
 use super::rollout::{Migration, Rollback};
 
 /// What is to run.
@@ -195,8 +197,14 @@ pub struct ApplicationSpec {
     )]
     pub migrations: Option<Vec<Migration>>,
 
+    /// Replaces the pods when the configuration that they refer to changes; `{}` is enough.
+    pub config_rollout: Option<ConfigRollout>,
+
     /// How the pods are offered; a Service of type `NodePort` for `port` by default.
     pub service: Option<Service>,
+
+    /// Under which names and paths it is reached from outside.
+    pub http: Option<Http>,
 
     /// Keeps enough pods while nodes are drained; `{}` lets one go at a time.
     pub pod_disruption_budget: Option<PodDisruptionBudget>,
@@ -269,6 +277,12 @@ fn spec_rules(schema: &mut Schema) {
             spec,
             "!has(self.service) || has(self.port) || has(self.service.ports)",
             "service needs something to offer: give port, or service.ports",
+        );
+        add_rule(
+            spec,
+            "!has(self.http) || (has(self.service) && has(self.service.ports) ? \
+             self.service.ports.exists(port, port.protocol == 'TCP') : has(self.port))",
+            "http needs a TCP port of a Service to lead to: give port, or one in service.ports",
         );
         add_rule(
             spec,

@@ -56,14 +56,32 @@ fn world(answers: &[(u16, Value)]) -> World {
     let (_, deployments) = store::new(&[]);
     let (_, budgets) = store::new(&[]);
     let (_, autoscalers) = store::new(&[]);
+    let (_, ingresses) = store::new(&[]);
+    let (_, routes) = store::new(&[]);
+    let (_, route_definition) = store::new(&[]);
+    let (_, config_maps) = store::new(&[]);
     let (_, pods) = store::new(&[]);
     let (_, revisions) = store::new(&[]);
     let (_, jobs) = store::new(&[]);
     let (mut writers, services) = store::new(&[]);
     let client = Client::new(script.service(), "application-operator");
     let (recorder, _) = events::channel(client.clone(), "c", "i".to_owned());
-    let caches =
-        Caches { applications, deployments, services, budgets, autoscalers, revisions, jobs, pods, namespaces: None };
+    let caches = Caches {
+        applications,
+        deployments,
+        services,
+        budgets,
+        autoscalers,
+        revisions,
+        jobs,
+        ingresses,
+        routes,
+        route_definition,
+        config_maps,
+        secrets: None,
+        pods,
+        namespaces: None,
+    };
     let writer = Writer { client, caches, recorder };
     World { script, writer, application: application(&json!({})), services: writers.remove(0) }
 }

@@ -53,6 +53,7 @@ fn nothing_said_means_the_defaults() {
         health_probe_bind_address: address("[::]:8081"),
         debug_bind_address: Address::Disabled,
         allowances: Allowances::default(),
+        watch_secrets: false,
         election: Election {
             leader_elect: None,
             leader_elect_lease_duration: Duration::from_secs(15),

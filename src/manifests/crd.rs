@@ -93,49 +93,26 @@ fn at_creation(rule: &str, message: &str) -> Value {
 
 /// What `kubectl get applications` shows; those of priority 1 only with `--output wide`.
 ///
-/// The image has no bound, so the short columns stand before it: with the sample, and with an image
-/// of up to 25 characters, a row fits into 80.
+/// Whether it is well and why not come first, and nothing that has no bound but the image, so that a row fits into 80
+/// columns where name and image have 33 characters together, beside the longest reason that lasts.
 fn columns() -> Value {
     let ready = ".status.conditions[?(@.type==\"Ready\")]";
-    json!([
-        {
-            "name": "Ready",
-            "type": "string",
-            "jsonPath": format!("{ready}.status"),
-            "description": "Whether the application runs as its spec says.",
-        },
-        {
-            "name": "Replicas",
-            "type": "integer",
-            "jsonPath": ".spec.replicas",
-            "description": "Number of pods wished for.",
-        },
-        {
-            "name": "Image",
-            "type": "string",
-            "jsonPath": ".spec.image",
-            "description": "Container image.",
-        },
-        {
-            "name": "Port",
-            "type": "integer",
-            "jsonPath": ".spec.port",
-            "description": "Port of the container and of the Service.",
-        },
-        { "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" },
-        {
-            "name": "Ready-Replicas",
-            "type": "integer",
-            "jsonPath": ".status.readyReplicas",
-            "description": "Number of pods that are ready to serve.",
-            "priority": 1,
-        },
-        {
-            "name": "Reason",
-            "type": "string",
-            "jsonPath": format!("{ready}.reason"),
-            "description": "Why the application is ready or not.",
-            "priority": 1,
-        },
-    ])
+    let column = |name: &str, kind: &str, path: &str, description: &str| json!({"name": name, "type": kind, "jsonPath": path, "description": description});
+    let mut wide = [
+        column("URL", "string", ".status.url", "Where it is reached from outside."),
+        column("Port", "integer", ".spec.port", "Port of the container and of the Service."),
+        column("Ready-Replicas", "integer", ".status.readyReplicas", "Number of pods that are ready to serve."),
+        column("Message", "string", &format!("{ready}.message"), "Why the application is ready or not, in a sentence."),
+    ];
+    for column in &mut wide {
+        column["priority"] = json!(1);
+    }
+    let narrow = [
+        column("Ready", "string", &format!("{ready}.status"), "Whether the application runs as its spec says."),
+        column("Reason", "string", &format!("{ready}.reason"), "Why the application is ready or not."),
+        column("Replicas", "integer", ".spec.replicas", "Number of pods wished for."),
+        column("Image", "string", ".spec.image", "Container image."),
+        json!({ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" }),
+    ];
+    narrow.into_iter().chain(wide).collect()
 }

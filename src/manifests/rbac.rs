@@ -6,8 +6,14 @@ use serde_json::{Value, json};
 
 use super::operator::{NAME, NAMESPACE, labels};
 
+/// The definition of `HTTPRoute`.
+const ROUTE_DEFINITION: &str = "httproutes.gateway.networking.k8s.io";
+
 /// Name of the role by which replicas elect a leader.
 const ELECTION: &str = "application-operator-leader-election";
+
+/// Name of the role by which the operator looks at Secrets.
+const SECRETS: &str = "application-operator-secrets";
 
 /// Verbs that read.
 const READ: [&str; 3] = ["get", "list", "watch"];
@@ -45,6 +51,12 @@ pub(super) fn role() -> Value {
             rule("apps", "controllerrevisions", &["create", "delete", "get", "list", "patch", "watch"]),
             // Migrations.
             rule("batch", "jobs", &["create", "delete", "get", "list", "patch", "watch"]),
+            rule("networking.k8s.io", "ingresses", &["create", "delete", "get", "list", "patch", "watch"]),
+            rule("gateway.networking.k8s.io", "httproutes", &["create", "delete", "get", "list", "patch", "watch"]),
+            // Whether the cluster knows HTTPRoutes.
+            named(rule("apiextensions.k8s.io", "customresourcedefinitions", &["list", "watch"]), ROUTE_DEFINITION),
+            // Which version each is, of those of Applications that follow them; `get` reads what is in one that has changed.
+            rule("", "configmaps", &READ),
             // A namespace's labels tell which pods it admits.
             rule("", "namespaces", &["list", "watch"]),
             // A pod tells why it does not run; nothing of it is changed.
@@ -53,6 +65,19 @@ pub(super) fn role() -> Value {
             rule("events.k8s.io", "events", &["create", "patch"]),
         ]),
     )
+}
+
+/// What the operator may do beside [`role`] where it is to look at Secrets.
+pub(super) fn secrets_role() -> Value {
+    role_of(SECRETS, &json!({}), &json!([rule("", "secrets", &READ)]))
+}
+
+/// Gives [`secrets_role`] to the operator in every namespace.
+pub(super) fn secrets_binding() -> Value {
+    let mut binding = binding();
+    binding["metadata"]["name"] = json!(SECRETS);
+    binding["roleRef"]["name"] = json!(SECRETS);
+    binding
 }
 
 /// Gives [`role`] to the operator in every namespace.
@@ -72,8 +97,7 @@ pub(super) fn binding() -> Value {
 
 /// Lets the operator's replicas elect one of them, by a Lease in their own namespace.
 pub(super) fn election() -> Value {
-    let mut one = rule("coordination.k8s.io", "leases", &["get", "patch", "watch"]);
-    one["resourceNames"] = json!([NAME]);
+    let one = named(rule("coordination.k8s.io", "leases", &["get", "patch", "watch"]), NAME);
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
@@ -141,4 +165,10 @@ fn role_of(name: &str, extra_labels: &Value, rules: &Value) -> Value {
 
 fn rule(group: &str, resource: &str, verbs: &[&str]) -> Value {
     json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs })
+}
+
+/// The rule for the object called `name` alone.
+fn named(mut rule: Value, name: &str) -> Value {
+    rule["resourceNames"] = json!([name]);
+    rule
 }

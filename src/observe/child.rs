@@ -22,12 +22,22 @@ pub enum Kind {
     PodDisruptionBudget,
     /// Scales the Application by its load.
     HorizontalPodAutoscaler,
+    /// Leads requests from outside to the Service.
+    Ingress,
+    /// The same by the Gateway API.
+    HttpRoute,
 }
 
 impl Kind {
     /// Every kind, in the order in which they are told of.
-    pub const ALL: [Self; 4] =
-        [Self::Deployment, Self::Service, Self::PodDisruptionBudget, Self::HorizontalPodAutoscaler];
+    pub const ALL: [Self; 6] = [
+        Self::Deployment,
+        Self::Service,
+        Self::PodDisruptionBudget,
+        Self::HorizontalPodAutoscaler,
+        Self::Ingress,
+        Self::HttpRoute,
+    ];
 
     /// Where the API server serves it.
     pub const fn resource(self) -> Resource {
@@ -43,6 +53,12 @@ impl Kind {
                 kind: "HorizontalPodAutoscaler",
                 plural: "horizontalpodautoscalers",
             },
+            Self::Ingress => {
+                Resource { group: "networking.k8s.io", version: "v1", kind: "Ingress", plural: "ingresses" }
+            }
+            Self::HttpRoute => {
+                Resource { group: "gateway.networking.k8s.io", version: "v1", kind: "HTTPRoute", plural: "httproutes" }
+            }
         }
     }
 
@@ -54,6 +70,8 @@ impl Kind {
             Self::Service => "-service",
             Self::PodDisruptionBudget => "-budget",
             Self::HorizontalPodAutoscaler => "-autoscaler",
+            Self::Ingress => "-ingress",
+            Self::HttpRoute => "-route",
         }
     }
 
@@ -86,7 +104,7 @@ pub struct Live {
     pub status: Status,
 }
 
-/// The part of a child's status that is read: of a Deployment, how far a rollout is.
+/// The part of a child's status that is read: of a Deployment, how far a rollout is; of an `HTTPRoute`, what its Gateways say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
@@ -101,6 +119,16 @@ pub struct Status {
     /// Pods that have been ready for long enough.
     pub available_replicas: i32,
     /// What the counts don't say.
+    pub conditions: Vec<Condition>,
+    /// What each Gateway says of an `HTTPRoute`.
+    pub parents: Vec<Parent>,
+}
+
+/// What a Gateway says of an `HTTPRoute`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Parent {
+    /// Whether it accepts it, and finds what it leads to.
     pub conditions: Vec<Condition>,
 }
 
@@ -129,6 +157,8 @@ pub struct Condition {
     pub message: Box<str>,
     /// Since when it holds, or doesn't (RFC 3339).
     pub last_transition_time: Box<str>,
+    /// The generation that it is about; 0 where it does not say.
+    pub observed_generation: i64,
 }
 
 /// Names a [`Kind`] as a type, for caches and requests, which are typed.
@@ -179,6 +209,8 @@ markers! {
     Services is Service;
     Budgets is PodDisruptionBudget;
     Autoscalers is HorizontalPodAutoscaler;
+    Ingresses is Ingress;
+    HttpRoutes is HttpRoute;
 }
 
 /// A live Deployment.

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::{pod, set};
 use crate::application::{Application, ApplicationSpec, Verbatim};
+use crate::observe::Rolled;
+use crate::observe::config::{DIGEST_ANNOTATION, ROLLED_ANNOTATION, VERSIONS_ANNOTATION};
 
 /// How many pods may be added and missing at a time in a rolling update where nothing is said: Kubernetes' own default.
 const ROLLING: &str = "25%";
 
-pub(super) fn render(application: &Application, template: &Value) -> Value {
+pub(super) fn render(application: &Application, template: &Value, rolled: Option<&Rolled>) -> Value {
     let (name, spec) = (&application.metadata.name, &application.spec);
     let mut deployment = json!({
         "replicas": spec.replicas,
@@ -20,14 +22,16 @@ pub(super) fn render(application: &Application, template: &Value) -> Value {
     set(&mut deployment, "progressDeadlineSeconds", spec.progress_deadline_seconds);
     set(&mut deployment, "revisionHistoryLimit", spec.revision_history_limit);
     set(&mut deployment, "paused", spec.paused);
-    json!({
-        "metadata": {
-            "labels": pod::labels(name),
-            // The Go operator's; kept, since somebody may select by it.
-            "annotations": {"imageregistry": "https://hub.docker.com/"},
-        },
-        "spec": deployment,
-    })
+    // The Go operator's; kept, since somebody may select by it.
+    let mut annotations = json!({"imageregistry": "https://hub.docker.com/"});
+    // Beside what makes a revision: no migration runs again for a change of configuration, and none is taken back.
+    if let Some(rolled) = rolled {
+        deployment["template"]["metadata"]["annotations"][DIGEST_ANNOTATION] = json!(rolled.digest);
+        annotations[DIGEST_ANNOTATION] = json!(rolled.digest);
+        annotations[VERSIONS_ANNOTATION] = json!(rolled.versions);
+        annotations[ROLLED_ANNOTATION] = json!(rolled.at);
+    }
+    json!({"metadata": {"labels": pod::labels(name), "annotations": annotations}, "spec": deployment})
 }
 
 /// The strategy, with Kubernetes' defaults written out. Seen on 1.37: what the server fills in belongs to nobody, stays when

@@ -27,6 +27,14 @@ pub(super) fn render(application: &Application, port: Option<i32>) -> Option<Val
     Some(json!({"metadata": metadata, "spec": service}))
 }
 
+/// The port that HTTP requests are led to: of several the one called `http`, else the first; `None` if there is none.
+pub(super) fn http_port(application: &Application, port: Option<i32>) -> Option<i64> {
+    let ports = ports(application, port)?;
+    let mut tcp = ports.iter().filter(|port| port["protocol"] == "TCP");
+    let port = tcp.clone().find(|port| port["name"] == "http").or_else(|| tcp.next())?;
+    port["port"].as_i64()
+}
+
 fn ports(application: &Application, port: Option<i32>) -> Option<Vec<Value>> {
     let spec = &application.spec;
     let Some(ports) = spec.service.as_ref().and_then(|service| service.ports.as_ref()) else {

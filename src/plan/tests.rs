@@ -273,10 +273,27 @@ fn what_is_no_longer_wished_for_is_deleted_as_it_was_seen() {
 #[test]
 fn what_is_wished_is_what_is_rendered() {
     let full = json!({"podDisruptionBudget": {}, "autoscaling": {"maxReplicas": 3}});
-    for spec in [json!({}), json!({"port": null}), full, json!({"port": null, "service": {"ports": [{"port": 1}]}})] {
+    let offering = json!({"port": null, "service": {"ports": [{"port": 1}]}});
+    let udp = json!({"http": {}, "service": {"ports": [{"port": 1, "protocol": "UDP"}]}});
+    let routed = json!({"http": {"parentRefs": [{"name": "g"}]}});
+    for spec in [json!({}), json!({"port": null}), full, offering, json!({"http": {}}), routed, udp] {
         let application = application(&spec);
         let rendered = Kind::ALL.into_iter().filter(|kind| render(&application, &nothing(), *kind).is_some());
         assert_eq!(rendered.collect::<Vec<_>>(), wished(&application).collect::<Vec<_>>(), "{spec}");
+    }
+}
+
+#[test]
+fn an_http_route_takes_the_place_of_an_ingress_where_there_can_be_one() {
+    let parents = json!({"http": {"hosts": ["a.example.com"], "parentRefs": [{"name": "g"}]}});
+    let by_ingress = converged(&application(&json!({"http": {"hosts": ["a.example.com"]}})), untouched);
+    let routed = application(&parents);
+    let mut switched = plan(&routed, &by_ingress);
+    assert_eq!(written(&mut switched, Kind::Ingress).unwrap().cause, Cause::Unwished);
+    assert_eq!(written(&mut switched, Kind::HttpRoute).unwrap().cause, Cause::Missing);
+    for gateway in [Gateway::Absent, Gateway::Unknown] {
+        let plan = plan(&routed, &Observed { gateway, ..nothing() });
+        assert_eq!(plan.children.keys().collect::<Vec<_>>(), [&Kind::Deployment, &Kind::Service], "{gateway:?}");
     }
 }
 

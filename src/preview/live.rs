@@ -12,7 +12,7 @@ use super::forecast::{Action, Forecast, Step, refusal, without_migrations};
 use super::input::Given;
 use super::merge;
 use crate::application::{Allowed, Application};
-use crate::observe::{Found, Kind, Live, Namespace, Observed};
+use crate::observe::{Configuration, Found, Kind, Live, Namespace, Observed};
 use crate::plan::{self, Plan, Write, ports, predict};
 use crate::run::FIELD_MANAGER;
 
@@ -143,8 +143,9 @@ impl Cluster {
             children.extend(child.map(|child| (kind, child)));
         }
         let found = |(kind, child): (&Kind, &Value)| (*kind, judge(*kind, child, &application));
-        let observed =
-            Observed { children: children.iter().map(found).collect(), enforces_restricted, ..Observed::default() };
+        let children_found = children.iter().map(found).collect();
+        let mut observed = Observed { children: children_found, enforces_restricted, ..Observed::default() };
+        observed.configuration = Configuration::of_pods(&application, observed.of(Kind::Deployment).own());
         let plan = plan::plan(&application, &observed, allowed);
         if plan.finalizers.is_some() {
             forecast.notes.push("removes the former operator's finalizer from the Application".to_owned());

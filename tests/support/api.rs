@@ -30,6 +30,8 @@ pub(crate) fn path(resource: &str, namespace: &str) -> String {
         "endpointslices" => "apis/discovery.k8s.io/v1",
         "poddisruptionbudgets" => "apis/policy/v1",
         "horizontalpodautoscalers" => "apis/autoscaling/v2",
+        "ingresses" => "apis/networking.k8s.io/v1",
+        "httproutes" => "apis/gateway.networking.k8s.io/v1",
         "events" => "apis/events.k8s.io/v1",
         "leases" => "apis/coordination.k8s.io/v1",
         _ => "api/v1",

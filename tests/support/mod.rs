@@ -7,6 +7,7 @@
 
 mod api;
 mod audit;
+mod gateway;
 mod leash;
 mod operator;
 mod wish;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::api::{Api, path};
 pub(crate) use self::audit::Request;
+pub(crate) use self::gateway::install_gateway_api;
 pub(crate) use self::operator::{Operator, let_time_pass};
 pub(crate) use self::wish::{Children, faults};
 

@@ -1,6 +1,6 @@
 //! One kind that wakes the objects of a controller: changes in, keys into its queue.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +21,10 @@ pub(super) struct Source {
     pub(super) name: String,
     pub(super) informer: Arc<dyn Informed>,
     pub(super) subscribe: Subscribe,
+    /// The type of its objects.
+    pub(super) kind: TypeId,
+    /// Whether somebody else begins it, if anybody does, so that it is not waited for.
+    pub(super) is_optional: bool,
 }
 
 pub(super) type Subscribe = Box<dyn FnOnce(&Queue<Key>, &Arc<Metrics>) -> Subscription + Send>;
@@ -88,7 +92,13 @@ impl Source {
                 }
             })
         };
-        Self { name: T::RESOURCE.to_string(), informer: Arc::new(informer), subscribe: Box::new(subscribe) }
+        Self {
+            name: T::RESOURCE.to_string(),
+            informer: Arc::new(informer),
+            subscribe: Box::new(subscribe),
+            kind: TypeId::of::<T>(),
+            is_optional: false,
+        }
     }
 }
 
@@ -114,11 +124,17 @@ pub(super) struct Seen<'a> {
 #[derive(Clone)]
 pub struct Readiness {
     sources: Arc<[(String, Arc<dyn Informed>)]>,
+    /// Those that are not waited for.
+    optional: Arc<[Arc<dyn Informed>]>,
 }
 
 impl Readiness {
     pub(super) fn of(sources: &[Source]) -> Self {
-        Self { sources: sources.iter().map(|source| (source.name.clone(), source.informer.clone())).collect() }
+        let (optional, needed): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_optional);
+        Self {
+            sources: needed.into_iter().map(|source| (source.name.clone(), source.informer.clone())).collect(),
+            optional: optional.into_iter().map(|source| source.informer.clone()).collect(),
+        }
     }
 
     /// The kinds whose first snapshot is still missing.
@@ -130,7 +146,7 @@ impl Readiness {
         names
     }
 
-    /// The kinds, and whether each has had its first snapshot.
+    /// The kinds that are waited for, and whether each has had its first snapshot.
     pub fn sources(&self) -> impl Iterator<Item = (&str, bool)> {
         self.sources.iter().map(|(name, informer)| (name.as_str(), informer.is_synced()))
     }
@@ -165,9 +181,11 @@ impl Readiness {
 
     /// Resolves if a cache is no longer kept up to date.
     pub(super) async fn broken(&self) {
-        if self.sources.is_empty() {
+        let all = self.sources.iter().map(|(_, informer)| informer).chain(self.optional.iter());
+        let all: Vec<_> = all.map(|informer| informer.broken()).collect();
+        if all.is_empty() {
             return std::future::pending().await;
         }
-        futures_util::future::select_all(self.sources.iter().map(|(_, informer)| informer.broken())).await;
+        futures_util::future::select_all(all).await;
     }
 }

@@ -10,6 +10,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::api::{Client, Thing};
+use crate::object::PartialObjectMetadata;
 use crate::shutdown;
 use crate::transport::{Request, Response, Service};
 use crate::trigger::Reason;
@@ -194,4 +195,23 @@ async fn a_controller_is_not_ended_by_an_object_that_its_mapper_panics_on() {
     assert!(tokio::time::timeout(Duration::from_mins(1), &mut running).await.is_err(), "it runs on");
     let text = metrics.render().expect("text");
     assert!(text.contains("reconcile_panics_total{controller=\"test\"} 1\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_kind_is_neither_waited_for_nor_begun_until_somebody_begins_it() {
+    type Rare = PartialObjectMetadata<Thing>;
+    let informers = empty();
+    let controller = Controller::<Thing>::new("test", &informers, Arc::default())
+        .watches::<Rare>(|change| vec![(change.key(), Urgency::Normal)])
+        .optional::<Rare>();
+    let (queue, rare) = (controller.queue.clone(), controller.reader::<Rare>());
+    let (_trigger, shutdown) = shutdown::channel();
+    let moody = Moody::default();
+    tokio::spawn(controller.run(moody.clone(), shutdown));
+    queue.add(Key::new("n", "good"), Reason::Updated);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!((moody.calls("good"), rare.is_synced()), (1, false));
+    informers.of::<Rare>().start();
+    sleep(Duration::from_mins(1)).await;
+    assert!(rare.is_synced());
 }
