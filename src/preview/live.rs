@@ -139,8 +139,17 @@ impl Cluster {
 
         let mut children: BTreeMap<Kind, Value> = BTreeMap::new();
         for kind in Kind::ALL {
-            let child = self.read(&kind.resource(), &kind.key(&given.key)).await?;
-            children.extend(child.map(|child| (kind, child)));
+            match self.read(&kind.resource(), &kind.key(&given.key)).await {
+                Ok(child) => children.extend(child.map(|child| (kind, child))),
+                // Who may edit all else of a namespace may often not read `HTTPRoutes`, and has none of most Applications.
+                Err(Error::Unread { source, .. }) if is_not_permitted(&source) && is_beside(&application, kind) => {
+                    if live.as_ref().is_some_and(|live| !live["spec"]["http"].is_null()) {
+                        let note = format!("you may not read {}: whether one goes is not told", kind.resource());
+                        forecast.notes.push(note);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
         let found = |(kind, child): (&Kind, &Value)| (*kind, judge(*kind, child, &application));
         let children_found = children.iter().map(found).collect();
@@ -258,6 +267,11 @@ impl Cluster {
         let unread = |source| Error::Unread { what: format!("{} {}", resource.kind, key.name), source };
         self.reader.get_as(resource, key).await.map_err(unread)
     }
+}
+
+/// Whether a child of that kind leads requests to an Application that does not wish for it.
+fn is_beside(application: &Application, kind: Kind) -> bool {
+    matches!(kind, Kind::Ingress | Kind::HttpRoute) && plan::wished(application).all(|wished| wished != kind)
 }
 
 /// A Service after a trial, without the numbers that the server has handed out for the trial alone.
