@@ -86,6 +86,10 @@ fn every_right_of_the_operator_is_used_and_none_is_missing() {
         space.wait_for_status("web", "to be looked at", |seen| {
             seen["status"]["observedGeneration"] == edited["metadata"]["generation"]
         });
+        // It is known a moment later than its definition.
+        if has_gateways && wish["http"]["parentRefs"].is_array() {
+            wait_for("the HTTPRoute", || space.get("httproutes", "web-route"));
+        }
     }
 
     // Revisions that come and go, and migrations before them.
