@@ -158,7 +158,11 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
     if application.metadata.is_terminating() || is_refused() {
         return Plan { finalizers, ..Plan::default() };
     }
-    let rollout = rollout::decide(application, observed);
+    let mut rollout = rollout::decide(application, observed);
+    if matches!(observed.of(Kind::Deployment), Found::Foreign(_)) {
+        // Nothing can be rolled out, so that there is nothing to record, and nothing to migrate for.
+        (rollout.before, rollout.beside) = (Vec::new(), Vec::new());
+    }
     // What pods are to run with has to be known before they are made.
     let is_settled = observed.configuration.as_ref().is_none_or(|configuration| configuration.rolled.is_some());
     // What may not be written yet stays as it is.

@@ -77,6 +77,14 @@ fn a_change_replaces_the_pods_and_what_is_no_change_does_not() {
     space.wait_until_ready("web");
     assert_eq!(pods(), 3, "the former ReplicaSet serves again");
 
+    // The last rollout is told of as it goes.
+    space.kubectl(&["rollout", "status", "deployment/web-deployment"]);
+    wait_for("nothing more to be told", || {
+        let so_far = space.writes().len();
+        let_time_pass(Duration::from_secs(1));
+        (space.writes().len() == so_far).then_some(())
+    });
+
     // Of another start nobody notices anything, and nothing is read again.
     let (before, reads) = (space.writes().len(), reads_of_contents(&space));
     drop(operator);
