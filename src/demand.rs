@@ -4,6 +4,7 @@ use engine::informer::{Informers, Subscription};
 
 use crate::application::Application;
 use crate::application::config::Source;
+use crate::application::http::Http;
 use crate::observe::{Child, ConfigMaps, HttpRoutes, RouteDefinition, Secrets, Stamp};
 
 /// Begins to watch `HTTPRoutes` once the cluster has a definition of them, for as long as what is returned is kept.
@@ -12,6 +13,18 @@ pub fn routes(informers: &Informers) -> Subscription {
     informers.of_scope::<RouteDefinition>(&RouteDefinition::scope()).subscribe(move |change| {
         if change.new.is_some() {
             routes.start();
+        }
+    })
+}
+
+/// Begins to watch the definition of `HTTPRoutes` once an Application asks for one, for as long as what is returned is kept: for
+/// an operator whose rights are in some namespaces, and which may have to be given this one.
+pub fn definition(informers: &Informers) -> Subscription {
+    let definition = informers.of_scope::<RouteDefinition>(&RouteDefinition::scope());
+    informers.of::<Application>().subscribe(move |change| {
+        let application = change.new.as_ref().and_then(|entry| entry.valid());
+        if application.is_some_and(|application| application.spec.http.as_ref().is_some_and(Http::is_route)) {
+            definition.start();
         }
     })
 }

@@ -169,7 +169,6 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         controller = controller.watches(move |change| enforcing(change, &applications));
     } else {
         controller = controller.optional::<RouteDefinition>();
-        informers.of_scope::<RouteDefinition>(&RouteDefinition::scope()).start();
     }
     let applications = controller.reader::<Application>();
     let mapper = move |change: &Change<Stamp<ConfigMaps>>| followers(change, &applications);
@@ -179,6 +178,7 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         let mapper = move |change: &Change<Stamp<Secrets>>| followers(change, &applications);
         controller = controller.watches(mapper).optional::<Stamp<Secrets>>();
     }
+    let _definition = (!sees_namespaces).then(|| demand::definition(&informers));
     let _on_demand = (demand::routes(&informers), demand::configuration(&informers, args.watch_secrets));
     let caches = Caches {
         applications: controller.reader(),
