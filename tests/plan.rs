@@ -228,6 +228,8 @@ fn nothing_is_written_and_no_more_is_needed_than_to_read_and_to_try() {
     let applied = manifest("web", &json!({"image": "nginx:1", "port": 80, "podDisruptionBudget": {}}));
     space.kubectl(&["apply", "-f", file("readonly.yaml", &applied).to_str().expect("UTF-8")]);
     space.wait_until_converged("web");
+    // The last that the operator writes, where no other controller acts.
+    space.wait_for_status("web", "to be looked at", |_| true);
     let before: Vec<_> = ["applications", "deployments", "services"].map(|kind| space.list(kind)).into();
     let plan = Plan::with(&kubeconfig, &["-n", "readonly"], "readonly", &[APPLICATION]);
     plan.shows(2, &["you may not read the namespace", "+  replicas: 3\n", "- PodDisruptionBudget web-budget"]);
