@@ -6,7 +6,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -173,9 +172,6 @@ pub struct Metadata {
     pub resource_version: ResourceVersion,
     /// Counts changes of the desired state; 0 for kinds that do not count them.
     pub generation: i64,
-    /// When this life began, to the second and by the API server's clock; `None` where the server does not say.
-    #[serde(deserialize_with = "moment")]
-    pub creation_timestamp: Option<Timestamp>,
     /// Set once deletion was asked for (RFC 3339).
     pub deletion_timestamp: Option<Box<str>>,
     /// What has to happen before a deletion completes.
@@ -234,33 +230,6 @@ fn shared<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<str>,
 fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
     let annotations: Map = or_default(deserializer)?;
     Ok(annotations.without("kubectl.kubernetes.io/last-applied-configuration"))
-}
-
-/// Takes a text that is no moment for none, so that no object is lost for it; and keeps no text, since there is one an object.
-fn moment<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    struct Moment;
-
-    impl<'de> Visitor<'de> for Moment {
-        type Value = Option<Timestamp>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a moment as RFC 3339 writes it")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-            Ok(text.parse().ok())
-        }
-
-        fn visit_none<E>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-            deserializer.deserialize_str(self)
-        }
-    }
-
-    deserializer.deserialize_option(Moment)
 }
 
 /// A list without room for more: most hold one entry, and would have room for four.
@@ -330,19 +299,6 @@ mod tests {
         }
         assert_eq!(version("abc").compare(&version("abc")), Some(Ordering::Equal));
         assert!(!version("").reaches(&version("")));
-    }
-
-    #[test]
-    fn what_is_older_is_told_by_the_moment_of_its_creation() {
-        let created = |json: &str| serde_json::from_str::<Metadata>(json).expect("metadata").creation_timestamp;
-        let (first, second) = (
-            created(r#"{"creationTimestamp":"2026-01-02T03:04:05Z"}"#),
-            created(r#"{"creationTimestamp":"2026-01-02T03:04:06Z"}"#),
-        );
-        assert!(first.is_some() && first < second, "{first:?} {second:?}");
-        for without in ["{}", r#"{"creationTimestamp":null}"#, r#"{"creationTimestamp":"yesterday"}"#] {
-            assert_eq!(created(without), None, "{without}");
-        }
     }
 
     #[test]
