@@ -86,6 +86,14 @@ pub struct Run {
     )]
     pub max_concurrent_reconciles: u16,
 
+    /// Applications whose pods are replaced at the same time where this version renders them otherwise than the last one; 0
+    /// for no limit
+    //
+    // Few enough that pods which don't start are a nuisance and no outage; a fleet of a thousand, each a minute, takes two
+    // hours.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, env = "APPLICATION_OPERATOR_MAX_CONCURRENT_RESTARTS")]
+    pub max_concurrent_restarts: u16,
+
     /// Where metrics are served: IP:PORT, :PORT for all addresses, 0 for nowhere
     //
     // Metrics have no authentication, so they leave the machine only where somebody says so.

@@ -9,6 +9,7 @@ pub mod log; // where it is told what happens
 pub mod observe; // caches -> what there is of one Application
 pub mod demand; // kinds that are watched only where there is a reason to
 pub mod trigger; // pure: a child's change -> the Application it concerns
+pub mod pace; // pure: how fast a new version replaces pods
 pub mod contest; // pure: another writer that never gives up
 pub mod config; // pure: configuration there is -> what pods are to run with, and from when
 pub mod plan; // pure: wish and what there is -> the writes that are missing

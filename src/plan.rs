@@ -16,6 +16,7 @@ mod revision;
 pub mod rollout;
 mod security;
 mod service;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::rollout::{Runs, Step};
+pub use self::upgrade::renders_pods_anew;
 use crate::application::{Allowed, Application};
 use crate::observe::{Found, Gateway, Kind, Live, OWNER_ANNOTATION, Observed, Rolled};
 
@@ -90,6 +92,12 @@ impl Plan {
     pub fn without_undoing(mut self) -> Self {
         self.children.retain(|_, write| !matches!(write.cause, Cause::Drift(_)));
         Self { finalizers: None, ..self }
+    }
+
+    /// The plan without what would replace pods.
+    pub fn without_pods(mut self) -> Self {
+        self.children.remove(&Kind::Deployment);
+        Self { before: Vec::new(), ..self }
     }
 
     /// The plan with nothing assumed of a child but that it is the same life: for one whose state changes faster than it can

@@ -1,5 +1,7 @@
 //! One Application: observe, plan, apply, tell. On one screen.
 
+mod paced;
+
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ use crate::observe::{Gateway, Kind as ChildKind, Observed};
 use crate::plan::{self, Plan};
 use crate::status::{self, Attempt};
 
+pub use self::paced::Paced;
+
 /// How often one call plans because something was other than planned. Each time the caches know better, so that a third time
 /// means that somebody else writes as fast: then the state of the children is not waited for.
 const PLANS: u32 = 3;
@@ -37,6 +41,7 @@ const LOOK_DELAY: Duration = Duration::from_millis(100);
 pub struct Reconciler {
     writer: Writer,
     allowed: Allowed,
+    paced: Paced,
     contests: Mutex<Contests>,
     contents: Contents,
     /// When it was first called.
@@ -50,10 +55,13 @@ impl Reconcile<Application> for Reconciler {
             let application = match self.writer.caches.applications.get(key) {
                 Some(Entry::Valid(application)) => application,
                 // Gone, and its children with it by the garbage collector; or reported as undecodable when it arrived.
-                None | Some(Entry::Invalid(_)) => return Ok(Outcome::Done),
+                None | Some(Entry::Invalid(_)) => {
+                    self.paced.leave(key);
+                    return Ok(Outcome::Done);
+                }
             };
             let mut observed = self.writer.caches.observe(key, &application.metadata.uid);
-            let later = self.follow(&application, &mut observed).await;
+            let mut later = self.follow(&application, &mut observed).await;
             let waits_for_routes = observed.gateway == Gateway::Unknown && asks_for_route(&application);
             if waits_for_routes && self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
                 return Ok(Outcome::After(LOOK_DELAY));
@@ -61,6 +69,10 @@ impl Reconcile<Application> for Reconciler {
             let mut plan = plan::plan(&application, &observed, &self.allowed);
             plan.spared(&observed).for_each(|kind| cx.suppressed(&kind.resource()));
             self.tell_from_edits(key, &mut plan);
+            if let Err(wait) = self.paced.turn(&application, &observed, || self.rendered_anew()) {
+                plan = plan.without_pods();
+                later = Some(later.map_or(wait, |later| later.min(wait)));
+            }
             if let Some(undone) = plan.undoes()
                 && let Err(wait) = self.may_undo(key)
             {
@@ -82,9 +94,29 @@ impl Reconcile<Application> for Reconciler {
 
 impl Reconciler {
     /// A reconciler that reads caches and writes to the API server through `writer`, and brings about what is `allowed`.
-    pub fn new(writer: Writer, allowed: Allowed) -> Self {
-        let contents = Contents::new(writer.client.clone());
-        Self { writer, allowed, contests: Mutex::default(), contents, began: OnceLock::new() }
+    ///
+    /// Of Applications whose pods this version renders otherwise than the last one, it has at most `restarts` under way at a
+    /// time; 0 is no limit.
+    pub fn new(writer: Writer, allowed: Allowed, restarts: usize) -> Self {
+        let (contents, paced) = (Contents::new(writer.client.clone()), Paced::new(restarts));
+        Self { writer, allowed, paced, contests: Mutex::default(), contents, began: OnceLock::new() }
+    }
+
+    /// Whose pods this version replaces, for those who measure.
+    pub fn paced(&self) -> Paced {
+        self.paced.clone()
+    }
+
+    /// The Applications whose pods this version renders otherwise than they are.
+    fn rendered_anew(&self) -> Vec<Key> {
+        let caches = &self.writer.caches;
+        let is_anew = |application: &Application| {
+            let observed = caches.observe(&application.metadata.key(), &application.metadata.uid);
+            self.allowed.refusal(&application.spec).is_none() && plan::renders_pods_anew(application, &observed)
+        };
+        let all = caches.applications.list();
+        let valid = all.iter().filter_map(Entry::valid);
+        valid.filter(|application| is_anew(application)).map(|application| application.metadata.key()).collect()
     }
 
     /// Finds out what the pods are to run with, and when to look again.

@@ -204,7 +204,11 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
     let (recorder, send_events) = events::channel(Client::new(service, FIELD_MANAGER), FIELD_MANAGER, instance());
     recorder.observed_by(&metrics);
     traces.observed_by(&metrics);
-    metrics.observe(|samples| {
+    let restarts = args.max_concurrent_restarts.into();
+    let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowances.allowed(), restarts);
+    let paced = reconciler.paced();
+    metrics.observe(move |samples| {
+        paced.tell(samples);
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
         samples.gauge("application_operator_build_info", "Always 1; which version this is", &labels, 1.0);
     });
@@ -233,7 +237,6 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         workers = args.max_concurrent_reconciles,
         "starting"
     );
-    let reconciler = Reconciler::new(Writer { client, caches, recorder }, args.allowances.allowed());
     let stopped = election::elected(elector, controller.run(reconciler, shutdown)).await;
     // The reconciler is gone and its recorder with it, so that the task of the events ends with the last of them.
     let events = async { while background.join_next().await.is_some() {} };

@@ -194,6 +194,11 @@ fn is_complete(deployment: &Live, wished: i32) -> bool {
     status.observed_generation >= deployment.metadata.generation && is_fulfilled(status, wished)
 }
 
+/// Whether the Deployment, as it is, has come to its end: all pods are updated and available.
+pub fn is_rolled_out(application: &Application, observed: &Observed) -> bool {
+    observed.of(Kind::Deployment).own().is_some_and(|live| is_complete(live, application.spec.replicas))
+}
+
 /// Returns true if the present wish has been fulfilled before.
 fn were_ready(application: &Application) -> bool {
     application.status.condition(ConditionType::Ready).is_some_and(|ready| {

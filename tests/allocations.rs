@@ -152,8 +152,10 @@ async fn an_application_that_is_as_it_should_be_costs_few_allocations_and_no_wri
     caches.jobs.index::<Labelled>();
     let (recorder, _sending) = events::channel(client.clone(), "test", "test".to_owned());
     let counts = Arc::<Mutex<Vec<u64>>>::default();
-    let reconciler =
-        Counted { reconciler: Reconciler::new(Writer { client, caches, recorder }, allowed), counts: counts.clone() };
+    let reconciler = Counted {
+        reconciler: Reconciler::new(Writer { client, caches, recorder }, allowed, 0),
+        counts: counts.clone(),
+    };
     let (trigger, shutdown) = shutdown::channel();
     let running = tokio::spawn(controller.run(reconciler, shutdown));
     while counts.lock().expect("no panic").len() < APPLICATIONS {

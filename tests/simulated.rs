@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Controllers, Simulator};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
@@ -31,6 +32,7 @@ struct Life {
     service: Service,
     /// What the operator has asked for, one request a line.
     asked: Arc<Mutex<Vec<String>>>,
+    operator: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Runs a life from its seed on.
@@ -45,16 +47,17 @@ fn live<F: Future<Output = ()>>(seed: u64, story: impl FnOnce(Arc<Life>) -> F) -
             Timestamp::UNIX_EPOCH.saturating_add(passed).expect("not for ever")
         };
         let simulator = Simulator::new(seed, Arc::new(clock));
-        let life = Life { service: simulator.service(), simulator: simulator.clone(), asked: Arc::default() };
+        let (service, asked, operator) = (simulator.service(), Arc::default(), Mutex::default());
+        let life = Life { service, simulator: simulator.clone(), asked, operator };
         let life = Arc::new(life);
         let definition: Value = serde_saphyr::from_str(include_str!("../crds/10-application.yaml")).expect("YAML");
         let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let (code, answer) = life.ask("POST", definitions, "application/json", &definition).await;
         assert_eq!(code, 201, "{answer}");
         let controllers = tokio::spawn(async move { simulator.run(Controllers::new(seed)).await });
-        let operator = tokio::spawn(operate(life.heard()));
+        life.start_operator();
         story(life.clone()).await;
-        operator.abort();
+        life.kill_operator();
         controllers.abort();
         life
     })
@@ -75,6 +78,16 @@ async fn operate(service: Service) {
 }
 
 impl Life {
+    fn start_operator(&self) {
+        *self.operator.lock().expect("no panic") = Some(tokio::spawn(operate(self.heard())));
+    }
+
+    fn kill_operator(&self) {
+        if let Some(operator) = self.operator.lock().expect("no panic").take() {
+            operator.abort();
+        }
+    }
+
     /// The simulator's seam, with an ear at it.
     fn heard(&self) -> Service {
         let (service, asked) = (self.service.clone(), self.asked.clone());
@@ -238,4 +251,84 @@ fn a_hundred_applications_live_and_die_in_virtual_time_and_the_same_seed_gives_t
         let shown = first.map(|place| (place, &lines[0][place], &lines[1][place]));
         assert_eq!(hash(&lines[0]), hash(&lines[1]), "{} and {} lines: {shown:#?}", lines[0].len(), lines[1].len());
     }
+}
+
+/// A fleet of 40 whose pods need half a minute each to be available, and an operator of another version than the one that
+/// made them: then every Deployment is as that one rendered it.
+async fn upgrade(life: Arc<Life>) {
+    const FLEET: usize = 40;
+    const AT_A_TIME: usize = 10;
+    let (merge, deployments) = ("application/merge-patch+json", "/apis/apps/v1/namespaces/default/deployments");
+    let slow = json!({"spec": {"minReadySeconds": 30}});
+    let names = names(FLEET);
+    for name in &names {
+        life.create(name, "nginx").await;
+        assert_eq!(life.ask("PATCH", &format!("{APPLICATIONS}/{name}"), merge, &slow).await.0, 200);
+    }
+    life.wait_for_ready(&names).await;
+    life.kill_operator();
+    for name in &names {
+        let former = json!({
+            "metadata": {"annotations": {"minetto.dev/applied-hash": "a-former-version"}},
+            "spec": {"template": {"spec": {"automountServiceAccountToken": true}}},
+        });
+        let uri = format!("{deployments}/{name}-deployment");
+        assert_eq!(life.ask("PATCH", &uri, merge, &former).await.0, 200);
+    }
+    for revision in life.list("/apis/apps/v1/controllerrevisions").await {
+        let name = revision["metadata"]["name"].as_str().expect("a name");
+        let uri = format!("/apis/apps/v1/namespaces/default/controllerrevisions/{name}");
+        assert_eq!(life.ask("DELETE", &uri, "", &Value::Null).await.0, 200);
+    }
+    let is_rolled_out = |deployment: &Value| {
+        let status = &deployment["status"];
+        status["observedGeneration"] == deployment["metadata"]["generation"]
+            && [&status["updatedReplicas"], &status["replicas"], &status["availableReplicas"]]
+                .iter()
+                .all(|count| **count == deployment["spec"]["replicas"])
+    };
+    let is_new = |deployment: &Value| deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] == false;
+    life.wait("the former pods", async || life.list(deployments).await.iter().all(is_rolled_out)).await;
+
+    life.start_operator();
+    sleep(Duration::from_secs(5)).await;
+    let count = async || {
+        let all = life.list(deployments).await;
+        let new = all.iter().filter(|deployment| is_new(deployment));
+        (new.clone().count(), new.filter(|deployment| !is_rolled_out(deployment)).count())
+    };
+    assert_eq!(count().await, (AT_A_TIME, AT_A_TIME), "as many as may be are under way, and no more");
+    let all = life.list(APPLICATIONS).await;
+    assert!(all.iter().filter(|one| condition(one, "Ready")[0] == "True").count() >= FLEET - AT_A_TIME);
+
+    // Nobody who wishes for something waits.
+    life.create("new", "nginx").await;
+    let waiting = life.list(deployments).await.into_iter().rfind(|one| !is_new(one)).expect("one that waits");
+    let changed = waiting["metadata"]["labels"]["app"].as_str().expect("a label").to_owned();
+    let change = json!({"spec": {"image": "nginx:1.29"}});
+    assert_eq!(life.ask("PATCH", &format!("{APPLICATIONS}/{changed}"), merge, &change).await.0, 200);
+    sleep(Duration::from_secs(1)).await;
+    let made = life.get(&format!("{deployments}/new-deployment")).await;
+    assert!(is_new(&made), "{made}");
+    let made = life.get(&format!("{deployments}/{changed}-deployment")).await;
+    assert_eq!(made["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.29");
+
+    let started = Instant::now();
+    loop {
+        let (new, under_way) = count().await;
+        // Those two are beside the count.
+        assert!(under_way <= AT_A_TIME + 2, "{under_way} at a time");
+        if new == FLEET + 1 && under_way == 0 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain for the whole fleet: {new} of {FLEET}");
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(started.elapsed() > Duration::from_secs(90), "four rounds of half a minute each");
+    life.wait_for_ready(&names).await;
+}
+
+#[test]
+fn a_version_that_renders_pods_otherwise_replaces_those_of_ten_applications_at_a_time_and_keeps_no_user_waiting() {
+    live(7, upgrade);
 }

@@ -49,6 +49,7 @@ fn nothing_said_means_the_defaults() {
         context: None,
         namespaces: vec![],
         max_concurrent_reconciles: 10,
+        max_concurrent_restarts: 10,
         metrics_bind_address: address("127.0.0.1:8080"),
         health_probe_bind_address: address("[::]:8081"),
         debug_bind_address: Address::Disabled,

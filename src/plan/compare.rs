@@ -70,6 +70,11 @@ pub fn has_template(template: &Value, spec: &RawValue) -> bool {
     live.is_ok_and(|live| difference(template, &live["template"], &mut "spec.template".to_owned()).is_none())
 }
 
+/// Whether `live` differs from what `wish` says, of what stands at `path` in a child.
+pub(super) fn differs(wish: &Value, live: &Value, path: &str) -> bool {
+    difference(wish, live, &mut path.to_owned()).is_some()
+}
+
 /// Where `live` first differs from what `wish` says. `path` is where both stand, and is left as it was found.
 fn difference(wish: &Value, live: &Value, path: &mut String) -> Option<String> {
     match (wish, live) {

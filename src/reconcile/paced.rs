@@ -1,0 +1,106 @@
+//! The pace at which a new version replaces pods, kept by all workers together, and told.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use engine::metrics::Samples;
+use engine::object::Key;
+use tracing::{debug, info, warn};
+
+use crate::application::{Application, ConditionType};
+use crate::observe::Observed;
+use crate::pace::Pace;
+use crate::{plan, status};
+
+/// Whose pods this version replaces, and how many at a time. Clones are the same.
+#[derive(Clone)]
+pub struct Paced {
+    places: usize,
+    /// None until the first Application is looked at, which is when the caches are filled.
+    pace: Arc<OnceLock<Mutex<Pace>>>,
+}
+
+impl Paced {
+    pub(super) fn new(places: usize) -> Self {
+        Self { places, pace: Arc::default() }
+    }
+
+    /// Whether the pods of `application` may be replaced; when to ask again, if not. The first call counts those that are
+    /// `found` to be rendered otherwise by this version: all is in the caches, and no server is asked.
+    pub(super) fn turn(
+        &self,
+        application: &Application,
+        observed: &Observed,
+        found: impl FnOnce() -> Vec<Key>,
+    ) -> Result<(), Duration> {
+        let mut pace = self.begun(found);
+        if pace.is_over() {
+            return Ok(());
+        }
+        let key = application.metadata.key();
+        if pace.is_under_way(&key) {
+            let is_users = application.status.observed_generation != application.metadata.generation;
+            let is_done =
+                !plan::renders_pods_anew(application, observed) && status::is_rolled_out(application, observed);
+            if is_users || is_done {
+                let (waiting, under_way) = pace.counts();
+                debug!(waiting, under_way, "the pods of this version run");
+                left(pace.leave(&key));
+            }
+            return Ok(());
+        }
+        if !plan::renders_pods_anew(application, observed) {
+            left(pace.leave(&key));
+            return Ok(());
+        }
+        let was_ready = application.status.condition(ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+        let turn = pace.ask(&key, was_ready);
+        if turn.is_ok() {
+            debug!("replacing the pods, which this version renders otherwise");
+        }
+        turn
+    }
+
+    /// Tells that there is no such Application any more.
+    pub(super) fn leave(&self, key: &Key) {
+        if let Some(pace) = self.pace.get() {
+            left(lock(pace).leave(key));
+        }
+    }
+
+    /// Tells how many wait, and how many are under way.
+    pub fn tell(&self, samples: &mut Samples) {
+        let (waiting, under_way) = self.pace.get().map_or((0, 0), |pace| lock(pace).counts());
+        let help = "Applications whose pods this version of the operator renders otherwise than the last one, and that wait \
+                    for their turn to have them replaced, or have them replaced now";
+        for (state, count) in [("waiting", waiting), ("under_way", under_way)] {
+            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            samples.gauge("application_operator_upgrade_restarts", help, &[("state", state)], count);
+        }
+    }
+
+    fn begun(&self, found: impl FnOnce() -> Vec<Key>) -> MutexGuard<'_, Pace> {
+        lock(self.pace.get_or_init(|| {
+            let found = if self.places == 0 { Vec::new() } else { found() };
+            let (count, at_a_time) = (found.len(), self.places);
+            let pace = Pace::new(found, self.places);
+            if !pace.is_over() {
+                warn!(count, at_a_time, "this version replaces the pods of many Applications, so many at a time");
+            } else if count > 0 {
+                info!(count, "this version replaces the pods of some Applications");
+            }
+            Mutex::new(pace)
+        }))
+    }
+}
+
+fn left(is_over: bool) {
+    if is_over {
+        info!("the pods of all Applications are as this version renders them");
+    }
+}
+
+// Nothing under it can panic but what is counted at the start, before there is a lock.
+fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
+    pace.lock().unwrap_or_else(PoisonError::into_inner)
+}
