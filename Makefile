@@ -22,7 +22,7 @@ SHELL := bash
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: docs/demo.svg help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall run deploy undeploy docker-build docker-push bundle \
+.PHONY: docs/demo.svg help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall kubectl-plugin run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
@@ -110,6 +110,9 @@ install: ## teach a cluster what an Application is, without the operator
 
 uninstall: ## let a cluster forget it, and with it every Application
 	$(KUBECTL) delete --ignore-not-found -f crds/10-application.yaml
+
+kubectl-plugin: ## install `kubectl application` for yourself, into cargo's folder of programs
+	cargo install $(LOCKED) --path . --bin kubectl-application
 
 run: ## run the operator on this machine, against the cluster of the current kubeconfig
 	$(OPERATOR) run $(ARGS)

@@ -23,6 +23,7 @@ pub use self::allowances::Allowances;
 pub use self::election::Election;
 pub use self::plan::{Output, Plan};
 pub use self::value::Address;
+pub(crate) use self::value::{duration, namespace, object_name};
 use crate::manifests;
 
 /// Exit code of a command that failed while it ran.

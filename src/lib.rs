@@ -21,3 +21,4 @@ pub mod admin; // what the kubelet, Prometheus and people ask
 pub mod election; // who acts, of several replicas
 pub mod run; // wiring
 pub mod preview; // files with Applications -> what would become of them
+pub mod kubectl; // what people ask `kubectl application`, and what they are shown

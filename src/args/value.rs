@@ -67,7 +67,7 @@ impl FromStr for Address {
 }
 
 /// Takes the name of a namespace, or nothing at all.
-pub(super) fn namespace(text: &str) -> Result<String, &'static str> {
+pub(crate) fn namespace(text: &str) -> Result<String, &'static str> {
     let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let valid =
         text.len() <= NAMESPACE_MAX && text.bytes().all(inside) && !text.starts_with('-') && !text.ends_with('-');
@@ -88,7 +88,7 @@ pub(super) fn volume_kind(text: &str) -> Result<String, String> {
 }
 
 /// Takes the name of an object: a DNS subdomain, which for a Lease is all that it may be.
-pub(super) fn object_name(text: &str) -> Result<String, &'static str> {
+pub(crate) fn object_name(text: &str) -> Result<String, &'static str> {
     let is_label = |label: &str| !label.is_empty() && namespace(label).is_ok();
     if text.len() <= OBJECT_NAME_MAX && text.split('.').all(is_label) {
         Ok(text.to_owned())
@@ -98,7 +98,7 @@ pub(super) fn object_name(text: &str) -> Result<String, &'static str> {
 }
 
 /// Takes a duration as Go's programs do.
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     let duration = text.parse::<SignedDuration>().ok().and_then(|duration| duration.try_into().ok());
     duration.ok_or("must be a duration such as 15s, 500ms or 1m30s")
 }

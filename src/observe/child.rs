@@ -155,10 +155,15 @@ pub struct Condition {
     pub reason: Box<str>,
     /// Why, in a sentence.
     pub message: Box<str>,
-    /// Since when it holds, or doesn't (RFC 3339).
+    /// Since when it holds, or doesn't (RFC 3339); empty where its writer does not say, which the server stores as `null`.
+    #[serde(deserialize_with = "or_empty")]
     pub last_transition_time: Box<str>,
     /// The generation that it is about; 0 where it does not say.
     pub observed_generation: i64,
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<str>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Names a [`Kind`] as a type, for caches and requests, which are typed.

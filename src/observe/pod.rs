@@ -233,6 +233,8 @@ mod tests {
             container(&json!({"state": {"running": {}}, "ready": false})),
             container(&json!({"state": {"running": {}}, "ready": true, "lastState": {"terminated": {"exitCode": 1}}})),
             json!({"initContainerStatuses": [{"name": "a", "state": {"terminated": {"exitCode": 0}}}]}),
+            // Of a readiness gate whose controller does not say since when.
+            json!({"conditions": [{"type": "example.com/gate", "status": "False", "lastTransitionTime": null}]}),
         ] {
             assert_eq!(told(&status), None, "{status}");
         }

@@ -83,10 +83,10 @@ impl http_body::Body for Bounded {
     }
 }
 
-/// Returns true if the response goes on until somebody ends it.
+/// Returns true if the response goes on until somebody ends it: a watch, or a log that is followed.
 pub(super) fn is_watch(request: &Request) -> bool {
     let query = request.uri().query().unwrap_or_default();
-    query.split('&').any(|parameter| matches!(parameter, "watch=1" | "watch=true"))
+    query.split('&').any(|parameter| matches!(parameter, "watch=1" | "watch=true" | "follow=true"))
 }
 
 #[cfg(test)]
