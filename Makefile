@@ -8,6 +8,9 @@ CONTAINER_TOOL ?= docker
 KUBECTL ?= kubectl
 # Further words, as in `make run ARGS=--log-level=debug`.
 ARGS ?=
+# How often bench-queues measures each queue, and how: `make measure` is in a hurry.
+ROUNDS ?= 3
+BRIEFLY := --warm-up-time 0.5 --measurement-time 1.5
 # If not empty, a test that was left out is a failure: where nobody reads the end of the log.
 REQUIRE_CLUSTER ?=
 
@@ -16,13 +19,15 @@ LOCKED := --locked
 # The workspace has two programs.
 OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# What is built outside of the workspace.
+PEERS := $(abspath $(TARGET))/peers
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 # A recipe is one script.
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: docs/demo.svg help demo test bench bench-queues bench-stores bench-peers scale plots manifests install uninstall kubectl-plugin run deploy undeploy docker-build docker-push bundle \
+.PHONY: docs/demo.svg help demo test bench bench-queues bench-stores bench-peers bench-large peers scale measure plots manifests install uninstall kubectl-plugin run deploy undeploy docker-build docker-push bundle \
 	cluster-up cluster-down ci
 
 help: ## list the targets
@@ -70,33 +75,51 @@ bench: ## measure queue, decoding, cache, plan and status
 bench-queues: ## measure the queue beside client-go's and controller-runtime's, in turn (needs Go)
 	@export CRITERION_HOME=$$(realpath -m $(TARGET))/criterion
 	cargo bench --no-run $(LOCKED) --bench queue
-	for round in 1 2 3; do
+	for ((round = 0; round < $(ROUNDS); round++)); do
 		(cd benches/peers/queues && go test -run '^$$' -bench . -benchtime 0.5s .)
 		cargo bench $(LOCKED) --bench queue -- $(ARGS)
 	done | tee $(TARGET)/queues.log
 
 bench-stores: ## measure decoding, cache and queue beside kube-rs' on the same data
 	@export CRITERION_HOME=$$(realpath -m $(TARGET))/criterion
-	cd benches/peers/stores
-	cargo bench --target-dir "$$(realpath -m $(abspath $(TARGET)))/peers" $(ARGS)
+	cargo bench $(LOCKED) --manifest-path benches/peers/stores/Cargo.toml --target-dir $(PEERS) $(ARGS)
 
-bench-peers: ## measure the operator beside others that do the same work, on a real API server (see benches/peers)
+peers: # build what bench-peers starts
 	@cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null
 	cargo build --release $(LOCKED) --bin application-operator
-	cd benches/peers
-	peers=$$(cd ../.. && realpath -m $(TARGET))/peers
-	(cd controller-runtime && go build -trimpath -ldflags '-s -w' -o "$$peers/controller-runtime" .)
-	cargo build --release $(LOCKED) --manifest-path kube/Cargo.toml --target-dir "$$peers"
-	cargo build --release $(LOCKED) --manifest-path runner/Cargo.toml --target-dir "$$peers"
-	cd ../..
+	(cd benches/peers/controller-runtime && go build -trimpath -ldflags '-s -w' -o $(PEERS)/controller-runtime .)
+	cargo build --release $(LOCKED) --manifest-path benches/peers/kube/Cargo.toml --target-dir $(PEERS)
+	cargo build --release $(LOCKED) --manifest-path benches/peers/runner/Cargo.toml --target-dir $(PEERS)
+
+bench-peers: peers ## measure the operator beside others that do the same work, on a real API server (see benches/peers)
+	@peers=$(PEERS)
 	"$$peers/release/peers-runner" --raw $(TARGET)/peers.json --peer ours=$(TARGET)/release/application-operator \
 		--peer controller-runtime="$$peers/controller-runtime" --peer kube="$$peers/release/kube-peer" $(ARGS)
 
-scale: ## measure the operator with fleets of up to 20,000 Applications
+measure: peers ## measure all of docs/performance.md on an idle machine, in half an hour, and draw it (needs Go)
+	@cargo bench --no-run $(LOCKED)
+	cargo bench --no-run $(LOCKED) --manifest-path benches/peers/stores/Cargo.toml --target-dir $(PEERS)
+	cargo build --release --quiet $(LOCKED) --example scale --example plots
+	part() { local from=$$SECONDS; $(MAKE) --no-print-directory "$$@"; printf '== %s: %d s\n' "$$1" "$$((SECONDS - from))" >&2; }
+	part bench-queues ROUNDS=2 ARGS='$(BRIEFLY)'
+	part bench ARGS='--bench application -- $(BRIEFLY)'
+	part bench ARGS='--bench instructions'
+	part bench-stores ARGS='-- $(BRIEFLY)'
+	part scale
+	part bench-peers ARGS='--applications 500,3000 --rounds 2,1'
+	part plots ARGS=--collect
+
+bench-large: peers ## measure the operator with 10,000 Applications on a real API server
+	@peers=$(PEERS)
+	"$$peers/release/peers-runner" --raw $(TARGET)/large.json --peer ours=$(TARGET)/release/application-operator \
+		--brief --applications 10000 --rounds 1 $(ARGS)
+
+scale: ## measure the operator with fleets of up to 20,000 Applications, and the queue with one noisy namespace
 	@cargo build --release $(LOCKED) --bin application-operator
 	for count in 1000 5000 20000; do
 		cargo run --quiet --release $(LOCKED) --example scale -- $(TARGET)/release/application-operator "$$count"
 	done | tee $(TARGET)/scale.json
+	cargo run --quiet --release $(LOCKED) --example scale -- fairness | tee $(TARGET)/fairness.json
 
 plots: ## draw docs/performance.md and its pictures (ARGS=--collect takes over what the benches have left first)
 	cargo run --quiet $(LOCKED) --example plots -- $(ARGS)

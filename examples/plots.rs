@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Takes over what is in the target folder. What is not there is kept as it was.
 fn collect(target: &Path, results: &Path) -> Result<(), Box<dyn Error>> {
-    for file in ["peers.json", "scale.json"] {
+    for file in ["peers.json", "scale.json", "large.json", "fairness.json", "instructions.json"] {
         if let Ok(lines) = fs::read_to_string(target.join(file)) {
             fs::write(results.join(file), lines)?;
         }

@@ -2,6 +2,7 @@
 //! of N converged Applications and their children, and the operator's own program beside it.
 //!
 //! `scale OPERATOR [N]` prints a line of JSON: seconds until each was looked at once, processor seconds and memory for that.
+//! `scale fairness` prints how many keys of one noisy namespace are handed out before those of a hundred quiet ones.
 
 #[path = "../benches/fleet/mod.rs"]
 mod fleet;
@@ -16,6 +17,10 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use application_operator::observe::Kind;
+use engine::backoff::Schedule;
+use engine::object::Key;
+use engine::queue::{Bucket, Limits, Queue, Verdict};
+use engine::trigger::Reason;
 use serde_json::{Value, json};
 
 /// What a list is asked for by pages of.
@@ -30,6 +35,10 @@ struct Fleet(Vec<(&'static str, Vec<String>)>);
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let operator = arguments.next().ok_or("which program?")?;
+    if operator == "fairness" {
+        writeln!(std::io::stdout(), "{:#}", fairness())?;
+        return Ok(());
+    }
     let count: u32 = arguments.next().map_or(Ok(20_000), |count| count.parse())?;
     let all = |object: &dyn Fn(usize) -> Option<Value>| {
         (0..count as usize).filter_map(object).map(|object| object.to_string()).collect::<Vec<_>>()
@@ -91,6 +100,36 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
     )?;
     Ok(())
+}
+
+/// What the queue hands out of a noisy namespace that has filled it while a hundred quiet ones have one change each. Counted,
+/// in keys: a worker's time for one of them is what one waits for it.
+fn fairness() -> Value {
+    const NOISY: usize = 100_000;
+    const QUIET: usize = 100;
+    let per_key = Schedule::new(Duration::from_millis(5), Duration::from_mins(1));
+    let queue = Queue::new(Limits { per_key, overall: Bucket::new(10, 100) });
+    for number in 0..NOISY {
+        queue.add(Key::new("noisy", format!("application-{number}")), Reason::Updated);
+    }
+    for number in 0..QUIET {
+        queue.add(Key::new(format!("quiet-{number}"), "application"), Reason::Updated);
+    }
+    let (mut handed_out, mut last) = (0, 0);
+    let mut taken = queue.try_take();
+    while let Some(key) = taken {
+        handed_out += 1;
+        if &*key.key().namespace != "noisy" {
+            last = handed_out;
+        }
+        taken = key.next(Verdict::Done);
+    }
+    json!({
+        "keys of the noisy namespace that wait": NOISY,
+        "quiet namespaces, with a key each": QUIET,
+        "keys handed out until the last quiet one had its turn": last,
+        "… in a queue that is first in, first out": NOISY + QUIET,
+    })
 }
 
 /// Ends with this value.

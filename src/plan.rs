@@ -19,7 +19,7 @@ mod service;
 mod upgrade;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use engine::api::Precondition;
 use engine::object::Object;
@@ -215,11 +215,11 @@ pub fn is_applied(application: &Application, runs: &Runs, deployment: &Live) -> 
 /// Makes `child` the one of that kind.
 fn named(application: &Application, mut child: Value, kind: Kind) -> Value {
     let resource = kind.resource();
-    child["apiVersion"] = json!(resource.api_version());
-    child["kind"] = json!(resource.kind);
-    child["metadata"]["name"] = json!(kind.name(&application.metadata.name));
+    child["apiVersion"] = resource.api_version().into();
+    child["kind"] = resource.kind.into();
+    child["metadata"]["name"] = kind.name(&application.metadata.name).into();
     own(application, &mut child);
-    child["metadata"]["annotations"][HASH_ANNOTATION] = json!(hash(&child));
+    child["metadata"]["annotations"][HASH_ANNOTATION] = hash(&child).into();
     child
 }
 
@@ -241,10 +241,15 @@ pub fn selector(application: &str) -> String {
     format!("{}={application}", pod::DEPLOYMENT_LABEL)
 }
 
-/// Sets a field, if there is a value for it.
+/// Sets a field, if there is something to be said of it.
 fn set(object: &mut Value, field: &str, value: Option<impl Serialize>) {
+    put(object, field, value.map(|value| json!(value)));
+}
+
+/// Sets a field, if there is a value for it.
+fn put(object: &mut Value, field: &str, value: Option<Value>) {
     if let Some(value) = value {
-        object[field] = json!(value);
+        object[field] = value;
     }
 }
 
@@ -304,10 +309,26 @@ fn own(application: &Application, child: &mut Value) {
 
 /// FNV-1a over the JSON text, whose keys are sorted: the same in every version of this program, unlike std's hashes.
 fn hash(wish: &impl fmt::Display) -> String {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let hash = wish.to_string().bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    format!("{hash:016x}")
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    // Nothing fails that only reckons.
+    let _ = write!(hash, "{wish}");
+    format!("{:016x}", hash.0)
+}
+
+/// Takes in a text as it is written, so that it is never there as a whole.
+struct Fnv(u64);
+
+impl fmt::Write for Fnv {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        const PRIME: u64 = 0x0100_0000_01b3;
+        self.0 = text.bytes().fold(self.0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+        Ok(())
+    }
+}
+
+/// An object of these fields, none of which is copied, as the macro `json` does with each at each level.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect())
 }
 
 #[cfg(test)]

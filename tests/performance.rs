@@ -29,7 +29,11 @@ fn a_goal_that_is_missed_says_so_and_by_how_much() {
         data.lives.push(Life { peer: peer.to_owned(), applications: 500, values });
     }
     let table = report::goals::table(&data);
-    assert!(table.contains("in times of the floor|≤ 1.20×|2.40×|**missed** by a factor of 2.00|"), "{table}");
+    assert!(
+        table
+            .contains("in times of the floor|≤ 1.20×|2.40×|**missed** by a factor of 2.00: [converging](#converging)|"),
+        "{table}"
+    );
     data.lives[1].values.insert("cold: seconds to converge".to_owned(), 1.1);
     let table = report::goals::table(&data);
     assert!(table.contains("in times of the floor|≤ 1.20×|1.10×|met|"), "{table}");

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+/// Whose line in `peers.json` tells what each form of a write costs the API server, and no life.
+const WRITES: &str = "writes";
+
 /// All results.
 #[derive(Debug, Default)]
 pub(crate) struct Data {
@@ -19,6 +22,14 @@ pub(crate) struct Data {
     pub(crate) queues: BTreeMap<String, Vec<f64>>,
     /// Fleets that no API server here would hold, by `make scale`.
     pub(crate) scales: Vec<BTreeMap<String, f64>>,
+    /// One noisy namespace among many, by `make scale`.
+    pub(crate) fairness: BTreeMap<String, f64>,
+    /// Lives with fleets as large as a real API server here holds, by `make bench-large`.
+    pub(crate) large: Vec<Life>,
+    /// Milliseconds that a write costs the API server, by its form.
+    pub(crate) writes: BTreeMap<String, f64>,
+    /// Instructions that each step takes, by `benches/instructions.rs`.
+    pub(crate) instructions: BTreeMap<String, u64>,
 }
 
 /// What was measured on what.
@@ -79,13 +90,21 @@ impl Data {
     /// What is in that folder.
     pub(crate) fn read(results: &Path) -> Result<Self, Box<dyn Error>> {
         let text = |file: &str| fs::read_to_string(results.join(file));
-        let lives = text("peers.json")?.lines().map(serde_json::from_str).collect::<Result<Vec<Life>, _>>()?;
+        let lives = |file: &str| -> Result<Vec<Life>, Box<dyn Error>> {
+            Ok(text(file)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+        };
+        let (writes, lives_of_all) = lives("peers.json")?.into_iter().partition(|life| life.peer == WRITES);
+        let writes: Vec<Life> = writes;
         Ok(Self {
             about: serde_json::from_str(&text("about.json")?)?,
-            lives,
+            lives: lives_of_all,
             benches: serde_json::from_str(&text("benches.json")?)?,
             queues: serde_json::from_str(&text("queues.json")?)?,
             scales: text("scale.json")?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?,
+            fairness: serde_json::from_str(&text("fairness.json")?)?,
+            large: lives("large.json")?,
+            writes: writes.into_iter().flat_map(|life| life.values).collect(),
+            instructions: serde_json::from_str(&text("instructions.json")?)?,
         })
     }
 

@@ -30,6 +30,10 @@ pub(crate) fn report(data: &Data) -> Report {
         ("goals", goals::table(data)),
         ("benches", benches(data)),
         ("scale", scale(data)),
+        ("large", large(data)),
+        ("fairness", fairness(data)),
+        ("writes", writes(data)),
+        ("instructions", instructions(data)),
     ];
     for count in data.fleets() {
         let (file, part) =
@@ -96,6 +100,52 @@ fn scale(data: &Data) -> String {
     for scale in &data.scales {
         let of = |name: &str| scale.get(name).map_or_else(String::new, |value| short(*value));
         let _ = writeln!(text, "|{}|{}|", of("applications"), columns.map(of).join("|"));
+    }
+    text
+}
+
+/// What a fleet of a size takes on a real API server.
+fn large(data: &Data) -> String {
+    let columns = [
+        "cold: seconds to converge",
+        "cold: processor seconds",
+        "cold: the API server's processor seconds",
+        "cold: peak MiB",
+        "restart: processor seconds",
+        "restart: peak MiB",
+        "restart: writes",
+    ];
+    let mut text = format!("|Applications|{}|\n|-:|{}\n", columns.join("|"), "-:|".repeat(columns.len()));
+    for life in &data.large {
+        let of = |name: &str| life.values.get(name).map_or_else(String::new, |value| short(*value));
+        let _ = writeln!(text, "|{}|{}|", life.applications, columns.map(of).join("|"));
+    }
+    text
+}
+
+/// Whom one noisy namespace keeps waiting.
+fn fairness(data: &Data) -> String {
+    let mut text = "| | |\n|-|-:|\n".to_owned();
+    for (name, value) in &data.fairness {
+        let _ = writeln!(text, "|{name}|{}|", short(*value));
+    }
+    text
+}
+
+/// What each form of a write costs the API server.
+fn writes(data: &Data) -> String {
+    let mut text = "|write|the API server's processor ms|\n|-|-:|\n".to_owned();
+    for (form, ms) in &data.writes {
+        let _ = writeln!(text, "|{form}|{}|", short(*ms));
+    }
+    text
+}
+
+/// What each step takes, in instructions.
+fn instructions(data: &Data) -> String {
+    let mut text = "|step|instructions|\n|-|-:|\n".to_owned();
+    for (step, count) in &data.instructions {
+        let _ = writeln!(text, "|{step}|{count}|");
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{pod, set};
+use super::{object, pod, set};
 use crate::application::{Application, ApplicationSpec, Verbatim};
 use crate::observe::Rolled;
 use crate::observe::config::{DIGEST_ANNOTATION, ROLLED_ANNOTATION, VERSIONS_ANNOTATION};
@@ -12,12 +12,12 @@ const ROLLING: &str = "25%";
 
 pub(super) fn render(application: &Application, template: &Value, rolled: Option<&Rolled>) -> Value {
     let (name, spec) = (&application.metadata.name, &application.spec);
-    let mut deployment = json!({
-        "replicas": spec.replicas,
-        "selector": {"matchLabels": {(pod::DEPLOYMENT_LABEL): name}},
-        "template": template,
-        "strategy": strategy(spec),
-    });
+    let mut deployment = object([
+        ("replicas", spec.replicas.into()),
+        ("selector", json!({"matchLabels": {(pod::DEPLOYMENT_LABEL): name}})),
+        ("template", template.clone()),
+        ("strategy", strategy(spec)),
+    ]);
     set(&mut deployment, "minReadySeconds", spec.min_ready_seconds);
     set(&mut deployment, "progressDeadlineSeconds", spec.progress_deadline_seconds);
     set(&mut deployment, "revisionHistoryLimit", spec.revision_history_limit);
@@ -31,7 +31,8 @@ pub(super) fn render(application: &Application, template: &Value, rolled: Option
         annotations[VERSIONS_ANNOTATION] = json!(rolled.versions);
         annotations[ROLLED_ANNOTATION] = json!(rolled.at);
     }
-    json!({"metadata": {"labels": pod::labels(name), "annotations": annotations}, "spec": deployment})
+    let metadata = object([("labels", pod::labels(name)), ("annotations", annotations)]);
+    object([("metadata", metadata), ("spec", deployment)])
 }
 
 /// The strategy, with Kubernetes' defaults written out. Seen on 1.37: what the server fills in belongs to nobody, stays when

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rollout::Runs;
 use super::security::Security;
-use super::set;
+use super::{object, put, set};
 use crate::application::{Application, ApplicationSpec, Verbatim};
 
 /// The label that the Deployment selects its pods by. The Go operator's name for it: a selector can't be changed later.
@@ -22,13 +22,13 @@ pub(super) fn labels(name: &str) -> Value {
 
 pub(super) fn template(application: &Application, enforces_restricted: bool) -> Value {
     let (name, spec) = (&*application.metadata.name, &application.spec);
-    let mut metadata =
-        json!({"labels": spec.pod_labels.as_ref().map_or_else(|| json!({}), |labels| labels.value().clone())});
+    let mut labels = spec.pod_labels.as_ref().map_or_else(|| json!({}), |labels| labels.value().clone());
     for label in [DEPLOYMENT_LABEL, SERVICE_LABEL] {
-        metadata["labels"][label] = json!(name);
+        labels[label] = name.into();
     }
+    let mut metadata = object([("labels", labels)]);
     set(&mut metadata, "annotations", spec.pod_annotations.as_ref());
-    json!({"metadata": metadata, "spec": pod(name, spec, enforces_restricted)})
+    object([("metadata", metadata), ("spec", pod(name, spec, enforces_restricted))])
 }
 
 /// The port that the pods listen on which run: a Service that went ahead of them would lead nowhere.
@@ -40,13 +40,13 @@ pub(super) fn port(application: &Application, runs: &Runs) -> Option<i32> {
 
 fn pod(name: &str, spec: &ApplicationSpec, enforces_restricted: bool) -> Value {
     let security = Security::of(spec.security_profile, enforces_restricted);
-    let mut pod = json!({
-        "containers": [container(name, spec, &security)],
+    let mut pod = object([
+        ("containers", vec![container(name, spec, &security)].into()),
         // An application that talks to no API server needs no token for one.
-        "automountServiceAccountToken": spec.automount_service_account_token.unwrap_or(false),
-    });
+        ("automountServiceAccountToken", spec.automount_service_account_token.unwrap_or(false).into()),
+    ]);
     let user = spec.pod_security_context.as_ref().map(Verbatim::value);
-    set(&mut pod, "securityContext", security.pod(user));
+    put(&mut pod, "securityContext", security.pod(user));
     let init_containers = spec.init_containers.as_ref().map(|containers| {
         containers.entries().iter().map(|container| secured(container, &security)).collect::<Vec<_>>()
     });
@@ -70,7 +70,7 @@ fn pod(name: &str, spec: &ApplicationSpec, enforces_restricted: bool) -> Value {
 fn container(name: &str, spec: &ApplicationSpec, security: &Security) -> Value {
     let mut container = json!({"name": format!("{name}-container"), "image": spec.image});
     let ports = spec.port.map(|port| json!([{"containerPort": port, "protocol": "TCP"}]));
-    set(&mut container, "ports", ports);
+    put(&mut container, "ports", ports);
     set(&mut container, "imagePullPolicy", spec.image_pull_policy.as_ref());
     set(&mut container, "command", spec.command.as_ref());
     set(&mut container, "args", spec.args.as_ref());
@@ -82,7 +82,7 @@ fn container(name: &str, spec: &ApplicationSpec, security: &Security) -> Value {
     set(&mut container, "startupProbe", spec.startup_probe.as_ref());
     set(&mut container, "lifecycle", spec.lifecycle.as_ref());
     set(&mut container, "volumeMounts", spec.volume_mounts.as_ref());
-    set(&mut container, "securityContext", security.container(spec.security_context.as_ref().map(Verbatim::value)));
+    put(&mut container, "securityContext", security.container(spec.security_context.as_ref().map(Verbatim::value)));
     container
 }
 
@@ -90,7 +90,7 @@ fn container(name: &str, spec: &ApplicationSpec, security: &Security) -> Value {
 fn secured(container: &Value, security: &Security) -> Value {
     let mut container = container.clone();
     let settings = security.container(container.get("securityContext"));
-    set(&mut container, "securityContext", settings);
+    put(&mut container, "securityContext", settings);
     container
 }
 

@@ -12,7 +12,7 @@ use engine::object::Object;
 pub(super) fn name(application: &Application, template: &Value) -> String {
     let metadata = &application.metadata;
     // Revisions that an earlier life has left, on purpose or until they are collected, are in nobody's way.
-    format!("{}-{}", metadata.name, hash(&format!("{} {template}", metadata.uid)))
+    format!("{}-{}", metadata.name, hash(&format_args!("{} {template}", metadata.uid)))
 }
 
 /// The revision to be created for `template`, with `notes` as annotations.

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{pod, set};
+use super::{object, pod, set};
 use crate::application::Application;
 
 /// The Service, in front of pods that listen on `port`; `None` for an Application that offers nothing.
 pub(super) fn render(application: &Application, port: Option<i32>) -> Option<Value> {
     let (name, spec) = (&*application.metadata.name, application.spec.service.clone().unwrap_or_default());
     let kind = spec.kind.as_deref().unwrap_or("NodePort");
-    let mut service = json!({
-        "type": kind,
-        "selector": {(pod::SERVICE_LABEL): name},
-        "ports": ports(application, port)?,
-    });
+    let mut service = object([
+        ("type", kind.into()),
+        ("selector", json!({(pod::SERVICE_LABEL): name})),
+        ("ports", ports(application, port)?.into()),
+    ]);
     // Local keeps the client's address, as the Go operator's did.
     let policy = spec.external_traffic_policy.as_deref().unwrap_or("Local");
     set(&mut service, "externalTrafficPolicy", (kind != "ClusterIP").then_some(policy));
@@ -24,7 +24,7 @@ pub(super) fn render(application: &Application, port: Option<i32>) -> Option<Val
     set(&mut service, "loadBalancerSourceRanges", spec.load_balancer_source_ranges);
     let mut metadata = json!({"labels": {(pod::SERVICE_LABEL): name}});
     set(&mut metadata, "annotations", spec.annotations);
-    Some(json!({"metadata": metadata, "spec": service}))
+    Some(object([("metadata", metadata), ("spec", service)]))
 }
 
 /// The port that HTTP requests are led to: of several the one called `http`, else the first; `None` if there is none.

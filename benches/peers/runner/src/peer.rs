@@ -50,11 +50,7 @@ impl Peer {
 impl Running {
     /// Processor time so far, user's and system's, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("it runs");
-        // The name in brackets may hold anything; behind it the fields are plain.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u32 = [11, 12].map(|field: usize| fields[field].parse::<u32>().expect("a number")).iter().sum();
-        f64::from(ticks) / TICKS
+        cpu(self.0.id()).expect("it runs")
     }
 
     /// Most memory that was ever resident, in MiB.
@@ -63,6 +59,15 @@ impl Running {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
     }
+}
+
+/// Processor time of a process so far, user's and system's, in seconds; `None` if there is none of that number.
+pub(crate) fn cpu(process: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name in brackets may hold anything; behind it the fields are plain.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u32 = [11, 12].map(|field: usize| fields[field].parse::<u32>().expect("a number")).iter().sum();
+    Some(f64::from(ticks) / TICKS)
 }
 
 impl Drop for Running {

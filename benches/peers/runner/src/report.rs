@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::scenario::Measured;
+use crate::writes;
 
 /// Whom the others are compared with.
 const OURS: &str = "ours";
 
 pub(crate) fn table(results: &[Measured]) -> String {
     let mut text = String::new();
+    let results: Vec<&Measured> = results.iter().filter(|result| result.peer != writes::NAME).collect();
     let counts: BTreeSet<usize> = results.iter().map(|result| result.applications).collect();
     let peers = names(results.iter().map(|result| result.peer.as_str()));
     for count in counts {
-        let measured: Vec<&Measured> = results.iter().filter(|result| result.applications == count).collect();
+        let measured: Vec<&Measured> = results.iter().copied().filter(|result| result.applications == count).collect();
         let _ = writeln!(text, "\n{count} Applications\n\n| |{}|", peers.join("|"));
         let _ = writeln!(text, "|-|{}", "-|".repeat(peers.len()));
         for metric in names(measured.iter().flat_map(|result| result.values.keys().map(String::as_str))) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::audit::Request;
-use crate::peer::Peer;
+use crate::peer::{Peer, Running};
 use crate::traffic;
 use crate::world::{OPERATOR, World};
 
@@ -35,6 +35,9 @@ pub(crate) struct Measured {
     pub(crate) values: BTreeMap<String, f64>,
 }
 
+/// What the operator's requests come to on the other side, which is what everybody waits for.
+const SERVER: &str = "cold: the API server's processor seconds";
+
 type Error = Box<dyn std::error::Error>;
 
 /// The bare writes by 16 clients, for comparison.
@@ -42,13 +45,29 @@ pub(crate) async fn floor(count: usize) -> Result<Measured, Error> {
     let world = World::start()?;
     let service = &world.service;
     traffic::all(count, async |number| traffic::create(service, &name("cold", number)).await).await;
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), world.server_cpu());
     traffic::all(count, async |number| traffic::bring_about(service, &name("cold", number)).await).await;
-    let values = BTreeMap::from([("cold: seconds to converge".to_owned(), started.elapsed().as_secs_f64())]);
+    let elapsed = started.elapsed().as_secs_f64();
+    let values = BTreeMap::from([
+        ("cold: seconds to converge".to_owned(), elapsed),
+        (SERVER.to_owned(), world.server_cpu() - before),
+    ]);
     Ok(Measured { peer: "floor".to_owned(), applications: count, values })
 }
 
-pub(crate) async fn measure(peer: &Peer, count: usize, workers: usize) -> Result<Measured, Error> {
+/// How much of a life an operator is led through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// All of it.
+    Whole,
+    /// All but single changes at a rate: how long one of them takes does not depend on how large the fleet is.
+    Unpaced,
+    /// A cold start and a restart.
+    Brief,
+}
+
+/// One life of an operator.
+pub(crate) async fn measure(peer: &Peer, count: usize, workers: usize, life: Life) -> Result<Measured, Error> {
     let mut world = World::start()?;
     let mut values = BTreeMap::new();
     let mut note = |name: &str, value: f64| {
@@ -59,9 +78,10 @@ pub(crate) async fn measure(peer: &Peer, count: usize, workers: usize) -> Result
     let (kubeconfig, log) = (world.kubeconfig(), world.peer_log());
 
     traffic::all(count, async |number| traffic::create(&service, &name("cold", number)).await).await;
-    let started = Timestamp::now();
+    let (started, before) = (Timestamp::now(), world.server_cpu());
     let running = peer.start(&kubeconfig, workers, &log)?;
     let last = converged(&mut world, 0, "cold", count).await?;
+    note(SERVER, world.server_cpu() - before);
     note("cold: seconds to converge", seconds(started, last));
     note("cold: processor seconds", running.cpu());
     quiet(&mut world).await;
@@ -74,50 +94,8 @@ pub(crate) async fn measure(peer: &Peer, count: usize, workers: usize) -> Result
         so_far.iter().filter(|request| request.code >= 400 && !request.is_read() && request.verb != "watch").count();
     note("cold: refused writes each", per_application(refused));
 
-    let (mark, before) = (world.log.requests.len(), running.cpu());
-    sleep(IDLE).await;
-    world.log.read_on();
-    note("idle: processor ms a minute", (running.cpu() - before) * 1000.0 * 60.0 / IDLE.as_secs_f64());
-    let asked = own(&world, mark).iter().filter(|request| request.verb != "watch").count();
-    note("idle: requests a minute", asked as f64 * 60.0 / IDLE.as_secs_f64());
-
-    let mark = world.log.requests.len();
-    let started = Timestamp::now();
-    traffic::all(count, async |number| traffic::set_image(&service, &name("cold", number), "nginx:1.30").await).await;
-    let last = updated(&mut world, mark, count).await?;
-    note("update: seconds to converge", seconds(started, last));
-    quiet(&mut world).await;
-
-    let mark = world.log.requests.len();
-    let started = Timestamp::now();
-    traffic::all(count, async |number| traffic::create(&service, &name("warm", number)).await).await;
-    let last = converged(&mut world, mark, "warm", count).await?;
-    note("create: seconds to converge", seconds(started, last));
-    quiet(&mut world).await;
-
-    for (rate, changes) in RATES {
-        let changes = changes.min(count);
-        let mark = world.log.requests.len();
-        traffic::at_rate(changes, rate, async |number| {
-            traffic::delete_deployment(&service, &name("cold", number)).await
-        })
-        .await;
-        let healed = latencies(&mut world, mark, "deployments", "delete", changes).await?;
-        for (percentile, value) in percentiles(&healed) {
-            note(&format!("heal at {rate}/s: p{percentile} ms"), value);
-        }
-        quiet(&mut world).await;
-        let mark = world.log.requests.len();
-        let image = format!("nginx:1.3{rate}");
-        traffic::at_rate(changes, rate, async |number| {
-            traffic::set_image(&service, &name("cold", number), &image).await
-        })
-        .await;
-        let applied = latencies(&mut world, mark, "applications", "patch", changes).await?;
-        for (percentile, value) in percentiles(&applied) {
-            note(&format!("apply at {rate}/s: p{percentile} ms"), value);
-        }
-        quiet(&mut world).await;
+    if life != Life::Brief {
+        changes(&mut world, &running, count, life, &mut note).await?;
     }
     note("peak MiB in the end", running.peak_memory());
 
@@ -131,6 +109,63 @@ pub(crate) async fn measure(peer: &Peer, count: usize, workers: usize) -> Result
     note("restart: peak MiB", running.peak_memory());
     note("restart: writes", own(&world, mark).iter().filter(|request| request.is_write()).count() as f64);
     Ok(Measured { peer: peer.name.clone(), applications: count, values })
+}
+
+/// What happens to a fleet that has converged: nothing, then an update, a second fleet, and single changes.
+async fn changes(
+    world: &mut World,
+    running: &Running,
+    count: usize,
+    life: Life,
+    note: &mut impl FnMut(&str, f64),
+) -> Result<(), Error> {
+    let service = world.service.clone();
+    let (mark, before) = (world.log.requests.len(), running.cpu());
+    sleep(IDLE).await;
+    world.log.read_on();
+    note("idle: processor ms a minute", (running.cpu() - before) * 1000.0 * 60.0 / IDLE.as_secs_f64());
+    let asked = own(&world, mark).iter().filter(|request| request.verb != "watch").count();
+    note("idle: requests a minute", asked as f64 * 60.0 / IDLE.as_secs_f64());
+
+    let mark = world.log.requests.len();
+    let started = Timestamp::now();
+    traffic::all(count, async |number| traffic::set_image(&service, &name("cold", number), "nginx:1.30").await).await;
+    let last = updated(world, mark, count).await?;
+    note("update: seconds to converge", seconds(started, last));
+    quiet(world).await;
+
+    let mark = world.log.requests.len();
+    let started = Timestamp::now();
+    traffic::all(count, async |number| traffic::create(&service, &name("warm", number)).await).await;
+    let last = converged(world, mark, "warm", count).await?;
+    note("create: seconds to converge", seconds(started, last));
+    quiet(world).await;
+
+    for (rate, changes) in RATES.into_iter().filter(|_| life == Life::Whole) {
+        let changes = changes.min(count);
+        let mark = world.log.requests.len();
+        traffic::at_rate(changes, rate, async |number| {
+            traffic::delete_deployment(&service, &name("cold", number)).await
+        })
+        .await;
+        let healed = latencies(world, mark, "deployments", "delete", changes).await?;
+        for (percentile, value) in percentiles(&healed) {
+            note(&format!("heal at {rate}/s: p{percentile} ms"), value);
+        }
+        quiet(world).await;
+        let mark = world.log.requests.len();
+        let image = format!("nginx:1.3{rate}");
+        traffic::at_rate(changes, rate, async |number| {
+            traffic::set_image(&service, &name("cold", number), &image).await
+        })
+        .await;
+        let applied = latencies(world, mark, "applications", "patch", changes).await?;
+        for (percentile, value) in percentiles(&applied) {
+            note(&format!("apply at {rate}/s: p{percentile} ms"), value);
+        }
+        quiet(world).await;
+    }
+    Ok(())
 }
 
 fn name(fleet: &str, number: usize) -> String {

@@ -17,9 +17,9 @@ use crate::world::NAMESPACE;
 /// Requests at a time: enough to keep an API server on two cores busy.
 const CLIENTS: usize = 16;
 
-const APPLICATIONS: &str = "/apis/minetto.dev/v1alpha1/namespaces/bench/applications";
-const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/bench/deployments";
-const SERVICES: &str = "/api/v1/namespaces/bench/services";
+pub(crate) const APPLICATIONS: &str = "/apis/minetto.dev/v1alpha1/namespaces/bench/applications";
+pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/bench/deployments";
+pub(crate) const SERVICES: &str = "/api/v1/namespaces/bench/services";
 
 /// Does `each` for the numbers below `count`.
 pub(crate) async fn all<F: Future<Output = ()>>(count: usize, each: impl Fn(usize) -> F) {
@@ -93,7 +93,8 @@ pub(crate) async fn bring_about(service: &Service, name: &str) {
     send(service, Method::PATCH, path, Some(("application/merge-patch+json", status))).await;
 }
 
-async fn send(service: &Service, method: Method, path: String, body: Option<(&str, Value)>) {
+/// Sends a request, which has to succeed.
+pub(crate) async fn send(service: &Service, method: Method, path: String, body: Option<(&str, Value)>) {
     let request = http::Request::builder().method(method).uri(&path);
     let request = match body {
         None => request.body(Bytes::new()),
