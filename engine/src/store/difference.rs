@@ -1,14 +1,13 @@
 //! What was and what is, held against each other: the changes that are told.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 
 use super::overlay::What;
 use super::state::Objects;
 use super::{Change, Origin};
 use crate::api::Entry;
-use crate::object::{Key, Object, ResourceVersion};
+use crate::object::{Object, ResourceVersion};
 
 /// What a snapshot makes of a cache.
 pub(super) struct Difference<T> {
@@ -54,30 +53,31 @@ pub(super) fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
     old.uid != new.uid || old.resource_version != new.resource_version
 }
 
-/// Files what readers saw only as own writes and see no longer: an object that was written here and deleted by somebody else
-/// before the stream brought it leaves no other trace. And what they did not see for an own write, and see again.
+/// Files what the end of an own write lets readers see again that they did not see for it, and returns what they saw by it
+/// alone: an object that was written here and deleted by somebody else before the stream brought it leaves no other trace.
+/// What the stream tells of the key itself, from `before` to `now`, need not be told again.
 pub(super) fn unseen<T: Object>(
-    dropped: Vec<(Key, What<T>)>,
-    objects: &Objects<T>,
+    what: What<T>,
+    before: Option<&Entry<T>>,
+    now: Option<&Entry<T>>,
     origin: Origin,
     changes: &mut Vec<Change<T>>,
-) {
-    if dropped.is_empty() {
-        return;
-    }
-    let told: HashSet<Key> = changes.iter().map(Change::key).collect();
-    for (key, what) in dropped.into_iter().filter(|(key, _)| !told.contains(key)) {
-        let now = objects.get(&key);
-        match what {
-            What::Written(written) if now.is_none_or(|now| differs(&written, now)) => {
-                changed(Some(written), now.cloned(), origin, changes);
-            }
-            What::Deleted(life, _) | What::Left(life) if now.is_some_and(|now| life.covers(now)) => {
-                changed(None, now.cloned(), origin, changes);
-            }
-            What::Deleted(_, Some(last)) if now.is_none() => changed(Some(last), None, origin, changes),
-            What::Written(_) | What::Deleted(..) | What::Left(_) => {}
+) -> Option<Entry<T>> {
+    let is_told = match (before, now) {
+        (Some(before), Some(now)) => differs(before, now),
+        (before, now) => before.is_some() || now.is_some(),
+    };
+    match what {
+        What::Written(written) if is_told => Some(written),
+        What::Written(written) if now.is_none_or(|now| differs(&written, now)) => {
+            changed(Some(written), now.cloned(), origin, changes);
+            None
         }
+        What::Deleted(life) | What::Left(life) if !is_told && now.is_some_and(|now| life.covers(now)) => {
+            changed(None, now.cloned(), origin, changes);
+            None
+        }
+        What::Written(_) | What::Deleted(_) | What::Left(_) => None,
     }
 }
 

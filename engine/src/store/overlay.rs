@@ -28,6 +28,8 @@ struct Own<T> {
     /// Where in the stream it is over; `None` if only an event of this very object can tell.
     order: Option<Order>,
     age: Age,
+    /// Whether the server itself has said since that it is so.
+    is_found: bool,
     /// Which of all that were ever kept it is.
     number: u64,
 }
@@ -37,8 +39,8 @@ struct Own<T> {
 pub(super) enum What<T> {
     /// This.
     Written(Entry<T>),
-    /// Not this life, nor any before it: it was deleted here. With what readers saw of it, if the stream never brought that.
-    Deleted(Life, Option<Entry<T>>),
+    /// Not this life, nor any before it: it was deleted here.
+    Deleted(Life),
     /// Not this life, nor any before it: it was changed here so that it is no longer covered.
     Left(Life),
 }
@@ -83,14 +85,14 @@ impl<T: Object> What<T> {
     pub(super) fn over<'e>(&'e self, streamed: Option<&'e Entry<T>>) -> Option<&'e Entry<T>> {
         match self {
             Self::Written(entry) => Some(entry),
-            Self::Deleted(life, _) | Self::Left(life) => streamed.filter(|entry| !life.covers(entry)),
+            Self::Deleted(life) | Self::Left(life) => streamed.filter(|entry| !life.covers(entry)),
         }
     }
 
     pub(super) fn life(&self) -> Life {
         match self {
             Self::Written(entry) => Life::of(entry.metadata()),
-            Self::Deleted(life, _) | Self::Left(life) => life.clone(),
+            Self::Deleted(life) | Self::Left(life) => life.clone(),
         }
     }
 }
@@ -138,8 +140,8 @@ impl<T: Object> Overlay<T> {
         if let Some(kept) = self.own.get(key) {
             let is_late = match (&kept.what, &what) {
                 // A life that was ended here has no later state, whenever the answer to an earlier write comes in.
-                (What::Deleted(gone, _), What::Written(_) | What::Left(_)) if gone.uid == life.uid => true,
-                (What::Written(entry), What::Deleted(gone, _)) if entry.metadata().uid == gone.uid => false,
+                (What::Deleted(gone), What::Written(_) | What::Left(_)) if gone.uid == life.uid => true,
+                (What::Written(entry), What::Deleted(gone)) if entry.metadata().uid == gone.uid => false,
                 _ => kept.what.life().version.reaches(&life.version),
             };
             if is_late {
@@ -151,7 +153,7 @@ impl<T: Object> Overlay<T> {
             self.awaited.insert((order.clone(), key.clone()));
         }
         self.count += 1;
-        self.own.insert(key.clone(), Own { what, order, age: Age::New, number: self.count });
+        self.own.insert(key.clone(), Own { what, order, age: Age::New, is_found: false, number: self.count });
     }
 
     pub(super) fn remove(&mut self, key: &Key) -> Option<What<T>> {
@@ -178,13 +180,17 @@ impl<T: Object> Overlay<T> {
         passed
     }
 
-    /// Removes what has no order and is confirmed by `now`, the state of `key` that the stream brings: a life that is over here
-    /// is over there as well, or a write has come back.
-    pub(super) fn confirm(&mut self, key: &Key, now: Option<&Entry<T>>) -> Option<What<T>> {
+    /// Removes what has no order and is confirmed by `now`, the state of `key` that the stream brings after it brought `before`:
+    /// a life that is over here is over there as well, or a write has come back. (Where the stream has never had that life,
+    /// its absence from a list may mean that the list is from before its beginning.)
+    pub(super) fn confirm(&mut self, key: &Key, before: Option<&Entry<T>>, now: Option<&Entry<T>>) -> Option<What<T>> {
         let own = self.own.get(key).filter(|own| own.order.is_none())?;
-        let confirmed = match &own.what {
-            What::Deleted(life, _) | What::Left(life) => now.is_none_or(|now| !life.covers(now)),
-            What::Written(entry) => now.is_some_and(|now| is_same(entry, now)),
+        let confirmed = match (&own.what, now) {
+            (What::Deleted(life) | What::Left(life), Some(now)) => !life.covers(now),
+            (What::Deleted(life) | What::Left(life), None) => {
+                own.is_found || before.is_some_and(|before| life.covers(before))
+            }
+            (What::Written(entry), now) => now.is_some_and(|now| is_same(entry, now)),
         };
         if confirmed { self.remove(key) } else { None }
     }
@@ -219,6 +225,7 @@ impl<T: Object> Overlay<T> {
     /// The server says that it is as it is kept here: asks no more of a life that is over, and later of one that goes on.
     pub(super) fn settle(&mut self, key: &Key) {
         if let Some(own) = self.own.get_mut(key) {
+            own.is_found = true;
             own.age = if matches!(own.what, What::Deleted(..)) { Age::Settled } else { Age::New };
         }
     }

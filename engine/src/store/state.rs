@@ -19,6 +19,7 @@ pub(super) type Objects<T> = HashMap<Key, Entry<T>>;
 ///
 /// 1. `indexes` hold what [`seen`](Self::seen) gives, for every key.
 /// 2. No entry of `own` that has an order is at or below `version`.
+/// 3. `over` is empty after each change of the stream.
 #[derive(Debug)]
 pub(super) struct State<T> {
     /// What the stream says. Shared with the writer alone, and only while it works out a snapshot.
@@ -26,6 +27,8 @@ pub(super) struct State<T> {
     /// How far the stream is.
     version: Option<ResourceVersion>,
     own: Overlay<T>,
+    /// What readers saw by own writes alone and see no longer, while nobody was told.
+    over: Vec<Entry<T>>,
     pub(super) indexes: Indexes<T>,
     /// How many of `objects` can't be decoded.
     quarantined: usize,
@@ -33,7 +36,8 @@ pub(super) struct State<T> {
 
 impl<T: Object> State<T> {
     pub(super) fn empty() -> Self {
-        Self { objects: Arc::default(), version: None, own: Overlay::none(), indexes: Indexes::none(), quarantined: 0 }
+        let (own, indexes) = (Overlay::none(), Indexes::none());
+        Self { objects: Arc::default(), version: None, own, over: Vec::new(), indexes, quarantined: 0 }
     }
 
     /// What readers see of `key`.
@@ -82,7 +86,8 @@ impl<T: Object> State<T> {
     pub(super) fn upsert(&mut self, entry: &Entry<T>, changes: &mut Vec<Change<T>>) -> bool {
         let key = entry.key();
         let version = entry.metadata().resource_version.clone();
-        let is_news = match self.objects.get(&key) {
+        let before = self.objects.get(&key).cloned();
+        let is_news = match &before {
             Some(old) => differs(old, entry) && !is_older(entry, old),
             // Known to be gone since.
             None => !self.version.as_ref().is_some_and(|reached| is_before(&version, reached)),
@@ -90,9 +95,8 @@ impl<T: Object> State<T> {
         if is_news {
             self.set(&key, entry.clone(), changes);
         }
-        let confirmed = self.own.confirm(&key, Some(entry));
-        self.dropped(confirmed.map(|what| (key, what)).into_iter().collect(), Origin::Event, changes);
-        self.advance(&version, changes);
+        let confirmed = self.own.confirm(&key, None, Some(entry));
+        self.reach(&version, confirmed.map(|what| (key.clone(), what)), Some((&key, before.as_ref())), changes);
         is_news
     }
 
@@ -100,7 +104,8 @@ impl<T: Object> State<T> {
     pub(super) fn delete(&mut self, entry: Entry<T>, changes: &mut Vec<Change<T>>) -> bool {
         let (key, metadata) = (entry.key(), entry.metadata());
         let (version, life) = (metadata.resource_version.clone(), Life::of(metadata));
-        let known = self.objects.get(&key).filter(|old| !is_older(&entry, old)).cloned();
+        let streamed = self.objects.get(&key).cloned();
+        let known = streamed.clone().filter(|old| !is_older(&entry, old));
         let is_news = known.is_some();
         if let Some(known) = known {
             let before = self.seen(&key).cloned();
@@ -112,18 +117,39 @@ impl<T: Object> State<T> {
             changed(Some(last), None, Origin::Event, changes);
         }
         let ended = self.own.end(&key, &life);
-        self.dropped(ended.map(|what| (key, what)).into_iter().collect(), Origin::Event, changes);
-        self.advance(&version, changes);
+        self.reach(&version, ended.map(|what| (key.clone(), what)), Some((&key, streamed.as_ref())), changes);
         is_news
     }
 
     /// Moves the stream forward, and drops the own writes that it has passed.
     pub(super) fn advance(&mut self, version: &ResourceVersion, changes: &mut Vec<Change<T>>) {
+        self.reach(version, None, None, changes);
+    }
+
+    /// Moves the stream forward, and drops what it has passed and `confirmed`. An `event` moves it: its key, and what that was
+    /// before.
+    fn reach(
+        &mut self,
+        version: &ResourceVersion,
+        confirmed: Option<(Key, What<T>)>,
+        event: Option<(&Key, Option<&Entry<T>>)>,
+        changes: &mut Vec<Change<T>>,
+    ) {
         if self.version.as_ref().is_none_or(|reached| version.reaches(reached) || !version.is_comparable()) {
             self.version = Some(version.clone());
         }
-        let passed = self.pass(version);
-        self.dropped(passed, Origin::Event, changes);
+        let mut dropped: Vec<_> = confirmed.into_iter().collect();
+        dropped.append(&mut self.pass(version));
+        for (dropped, what) in dropped {
+            if !self.indexes.is_empty() {
+                let streamed = self.objects.get(&dropped);
+                self.indexes.refile(&dropped, what.over(streamed), streamed);
+            }
+            let now = self.objects.get(&dropped);
+            let before = event.filter(|(key, _)| **key == dropped).map_or(now, |(_, before)| before);
+            self.over.extend(unseen(what, before, now, Origin::Event, changes));
+        }
+        self.tell_over(Origin::Event, changes);
     }
 
     /// Forgets every object, and returns them.
@@ -134,8 +160,10 @@ impl<T: Object> State<T> {
         }
         self.quarantined = 0;
         self.indexes = self.indexes.fresh();
-        let own = self.own.clear();
-        unseen(own, &self.objects, Origin::Event, changes);
+        for (key, what) in self.own.clear() {
+            self.over.extend(unseen(what, gone.get(&key), None, Origin::Event, changes));
+        }
+        self.tell_over(Origin::Event, changes);
         gone
     }
 
@@ -155,14 +183,20 @@ impl<T: Object> State<T> {
         let mut over = if goes_on || !version.is_comparable() { self.pass(&version) } else { self.own.clear() };
         for key in self.own.keys().cloned().collect::<Vec<_>>() {
             let now = self.objects.get(&key).cloned();
-            if let Some(what) = self.own.confirm(&key, now.as_ref()) {
+            if let Some(what) = self.own.confirm(&key, former.get(&key), now.as_ref()) {
                 over.push((key, what));
             } else {
                 self.refile(&key, now.as_ref());
             }
         }
         self.version = Some(version);
-        unseen(over, &self.objects, Origin::Relist, changes);
+        for (key, what) in over {
+            let now = self.objects.get(&key);
+            // After a restore all that is there was told.
+            let before = former.get(&key).filter(|_| !restored || now.is_none());
+            self.over.extend(unseen(what, before, now, Origin::Relist, changes));
+        }
+        self.tell_over(Origin::Relist, changes);
         (former, indexes)
     }
 
@@ -178,6 +212,7 @@ impl<T: Object> State<T> {
             // Answers come in order where versions have none: the stream is past what is kept as well.
             self.own.remove(key);
         }
+        self.note_over(before.as_ref());
         self.refile(key, before.as_ref());
     }
 
@@ -197,12 +232,8 @@ impl<T: Object> State<T> {
         let is_passed = self.has_passed(&life.version);
         let is_streamed = self.objects.get(key).is_some_and(|entry| entry.metadata().uid == life.uid);
         if is_streamed || !is_passed {
-            let only_written = match self.own.get(key) {
-                Some(What::Written(entry)) => Some(entry.clone()),
-                Some(What::Deleted(_, last)) => last.clone(),
-                Some(What::Left(_)) | None => None,
-            };
-            self.own.keep(key, What::Deleted(life, only_written.filter(|_| !is_streamed)), is_passed);
+            self.own.keep(key, What::Deleted(life), is_passed);
+            self.note_over(before.as_ref());
             self.refile(key, before.as_ref());
         }
     }
@@ -217,17 +248,13 @@ impl<T: Object> State<T> {
         let key = &asked.key;
         let before = self.seen(key).cloned();
         let Some(life) = self.own.overdue_life(asked) else { return };
-        // What was seen before it was deleted here; its end is still to be told.
-        let mut last = match self.own.remove(key) {
-            Some(What::Deleted(_, last)) => last,
-            _ => None,
-        };
+        self.own.remove(key);
         let streamed = self.objects.get(key);
         match now {
             // It is over, and the stream will say so: it has it now, or will before its end.
             None if streamed.is_some_and(|entry| life.covers(entry)) || self.is_before(&life.version) => {
                 let is_passed = !self.is_before(&life.version);
-                self.own.keep(key, What::Deleted(life, last.take()), is_passed);
+                self.own.keep(key, What::Deleted(life), is_passed);
                 self.own.settle(key);
             }
             None => {}
@@ -237,11 +264,12 @@ impl<T: Object> State<T> {
                 if !is_passed && !is_back {
                     let what = if fits { What::Written(now) } else { What::Left(Life::of(now.metadata())) };
                     self.own.keep(key, what, false);
+                    self.own.settle(key);
                 }
             }
         }
         self.refile(key, before.as_ref());
-        let (before, after) = (before.or(last), self.seen(key).cloned());
+        let after = self.seen(key).cloned();
         let is_same = match (&before, &after) {
             (Some(before), Some(after)) => !differs(before, after),
             (before, after) => before.is_none() && after.is_none(),
@@ -249,16 +277,17 @@ impl<T: Object> State<T> {
         if !is_same {
             changed(before, after, Origin::Event, changes);
         }
+        self.tell_over(Origin::Event, changes);
     }
 
     /// Removes the own writes that a stream which has reached `version` has passed.
     fn pass(&mut self, version: &ResourceVersion) -> Vec<(Key, What<T>)> {
         let mut passed = self.own.pass(version);
         passed.retain(|(key, what)| {
-            let What::Deleted(life, _) = what else { return true };
+            let What::Deleted(life) = what else { return true };
             let goes_on = self.objects.get(key).is_some_and(|entry| entry.metadata().uid == life.uid);
             if goes_on {
-                self.own.keep(key, What::Deleted(life.clone(), None), true);
+                self.own.keep(key, What::Deleted(life.clone()), true);
             }
             !goes_on
         });
@@ -308,14 +337,25 @@ impl<T: Object> State<T> {
         }
     }
 
-    /// Tells of own writes that are kept no longer.
-    fn dropped(&mut self, dropped: Vec<(Key, What<T>)>, origin: Origin, changes: &mut Vec<Change<T>>) {
-        if !self.indexes.is_empty() {
-            for (key, what) in &dropped {
-                let streamed = self.objects.get(key);
-                self.indexes.refile(key, what.over(streamed), streamed);
+    /// Keeps in mind that readers saw `entry`, if they no longer do.
+    fn note_over(&mut self, entry: Option<&Entry<T>>) {
+        self.over.extend(entry.filter(|entry| self.is_over(entry)).cloned());
+    }
+
+    /// Returns true if that life is seen no longer, and the stream, which would tell of its end, does not have it.
+    fn is_over(&self, entry: &Entry<T>) -> bool {
+        let (key, uid) = (entry.key(), &entry.metadata().uid);
+        let either = [self.seen(&key), self.objects.get(&key)];
+        either.into_iter().flatten().all(|other| other.metadata().uid != *uid)
+    }
+
+    /// Tells of what readers saw by own writes alone and see no longer.
+    fn tell_over(&mut self, origin: Origin, changes: &mut Vec<Change<T>>) {
+        for entry in std::mem::take(&mut self.over) {
+            if self.is_over(&entry) {
+                let now = self.seen(&entry.key()).cloned();
+                changed(Some(entry), now, origin, changes);
             }
         }
-        unseen(dropped, &self.objects, origin, changes);
     }
 }

@@ -337,27 +337,74 @@ fn what_was_found_for_a_write_says_nothing_of_the_delete_that_followed() {
     assert_eq!(seen(&reader, "a"), None, "the answer is from before the delete");
 }
 
+/// A cache that saw `a` of life `u` by an own write and a look alone, and not by the stream, which is at 5.
+fn told_by_a_look() -> (Writer<Thing>, Reader<Thing>) {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("5", Vec::new()));
+    reader.remember(thing("a", "u", "6"));
+    assert!(writer.overdue().is_empty(), "it is new");
+    let overdue = writer.overdue().remove(0);
+    assert_eq!(shown(&writer.found(&overdue, Some(thing("a", "u", "7")))), ["a: 6 -> 7"], "somebody has changed it");
+    (writer, reader)
+}
+
 #[test]
-fn the_end_of_what_was_told_by_a_look_is_told_even_if_the_stream_never_brings_it() {
-    for then in ["a list", "the stream"] {
-        let (mut writer, reader) = one_part();
-        writer.commit(replace("5", Vec::new()));
-        reader.remember(thing("a", "u", "6"));
-        assert!(writer.overdue().is_empty(), "it is new");
-        let overdue = writer.overdue().remove(0);
-        // Somebody has changed it, and this process deletes it, before the stream goes on.
-        assert_eq!(shown(&writer.found(&overdue, Some(thing("a", "u", "7")))), ["a: 6 -> 7"]);
+fn the_end_of_what_was_told_by_a_look_is_told_though_the_stream_never_brings_it() {
+    // Before the stream goes on, this process deletes it.
+    let (mut writer, reader) = told_by_a_look();
+    reader.remember_deleted(&thing("a", "u", "7").metadata);
+    assert!(writer.overdue().is_empty(), "it is new");
+    let overdue = writer.overdue().remove(0);
+    assert_eq!(shown(&writer.found(&overdue, None)), ["a: 7 -> -"]);
+    assert_eq!(shown(&writer.commit(replace("9", Vec::new()))), [""; 0], "it is told once");
+
+    let (mut writer, reader) = told_by_a_look();
+    reader.remember_deleted(&thing("a", "u", "7").metadata);
+    assert_eq!(shown(&writer.commit(Transaction::Progress(version("6")))), ["a: 7 -> -"]);
+}
+
+#[test]
+fn the_end_of_what_was_told_by_a_look_is_told_though_its_name_lives_again() {
+    for then in [replace("9", vec![entry("a", "v", "9")]), Transaction::Upsert(entry("a", "v", "9"))] {
+        let (mut writer, reader) = told_by_a_look();
         reader.remember_deleted(&thing("a", "u", "7").metadata);
-        assert!(writer.overdue().is_empty(), "it is new");
-        let overdue = writer.overdue().remove(0);
-        assert_eq!(shown(&writer.found(&overdue, None)), [""; 0], "the stream is still to bring it");
-        let changes = if then == "the stream" {
-            writer.commit(Transaction::Progress(version("9")))
-        } else {
-            writer.commit(replace("9", Vec::new()))
-        };
-        assert_eq!(shown(&changes), ["a: 7 -> -"]);
+        let changes = writer.commit(then);
+        assert!(shown(&changes).contains(&"a: 7 -> -".to_owned()), "{:?}", shown(&changes));
+        let last = changes.last().and_then(|change| change.new.as_ref()).expect("its second life is told after that");
+        assert_eq!((&*last.metadata().uid.0, seen(&reader, "a").as_deref()), ("v", Some("9")));
     }
+}
+
+#[test]
+fn a_late_look_at_an_earlier_life_ends_with_the_answer_to_a_write_to_the_later_one() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("of 1", Vec::new()));
+    reader.remember(thing("a", "u", "of 2"));
+    assert!(writer.overdue().is_empty(), "it is new");
+    let overdue = writer.overdue().remove(0);
+    // Meanwhile it was deleted, and made again.
+    let mut told = writer.commit(Transaction::Upsert(entry("a", "v", "of 4")));
+    told.extend(writer.found(&overdue, Some(thing("a", "u", "of 2"))));
+    assert_eq!(seen(&reader, "a").as_deref(), Some("of 2"), "nobody can tell");
+    reader.remember(thing("a", "v", "of 4"));
+    told.extend(writer.commit(Transaction::Progress(version("of 5"))));
+    assert!(shown(&told).contains(&"a: of 2 -> -".to_owned()), "{:?}", shown(&told));
+    let last = told.last().and_then(|change| change.new.as_ref()).expect("its second life is told after that");
+    assert_eq!((&*last.metadata().uid.0, seen(&reader, "a").as_deref()), ("v", Some("of 4")));
+}
+
+#[test]
+fn a_list_without_an_order_that_lacks_an_own_object_does_not_bring_it_back_after_its_end() {
+    let (mut writer, reader) = one_part();
+    writer.commit(replace("of 1", Vec::new()));
+    reader.remember(thing("a", "u", "of 3"));
+    reader.remember_deleted(&thing("a", "u", "of 3").metadata);
+    // From before it was made: it says nothing of the delete.
+    writer.commit(replace("of 2", Vec::new()));
+    writer.commit(Transaction::Upsert(entry("a", "u", "of 3")));
+    assert_eq!(seen(&reader, "a"), None);
+    writer.commit(Transaction::Delete(entry("a", "u", "of 4")));
+    assert_eq!((seen(&reader, "a"), reader.stats()[0].unconfirmed()), (None, 0));
 }
 
 #[test]
