@@ -1,6 +1,6 @@
 //! `kubectl application`: what a plugin of kubectl is asked and what it shows. Arguments in, lines and an exit code out.
 //!
-//! What is shown is made by pure modules, from a [`Snapshot`](snapshot::Snapshot) of what there is of an Application. The
+//! What is shown is made by pure modules, from a [`Snapshot`] of what there is of an Application. The
 //! operator is not asked, and need not run: all of it is read from the API server, with the rights of whoever asks.
 
 pub mod args;
