@@ -196,7 +196,9 @@ impl tower::Service<Request> for Client {
             let response = response.map_err(|error| {
                 if error.is_connect() {
                     Error::Connect(error.into())
-                } else if is_unprocessed(&error) {
+                } else if error.connect_info().is_none() || is_unprocessed(&error) {
+                    // Whatever had a connection bears it. This waited for one that another request was opening, and that
+                    // was gone before its turn came.
                     Error::Unprocessed(error.into())
                 } else {
                     Error::Lost(error.into())

@@ -30,7 +30,8 @@ pub enum Error {
     #[error("cannot connect to the API server")]
     Connect(#[source] Cause),
 
-    /// The server ended the connection, and said that it had not begun with the request (RFC 9113, section 8.7).
+    /// The server ended the connection before it began with the request: it said so (RFC 9113, section 8.7), or the request had
+    /// not been sent.
     #[error("the server ended the connection before it began with the request")]
     Unprocessed(#[source] Cause),
 
