@@ -3,6 +3,7 @@
 //! What the operator wishes is asked of the same [`plan`](crate::plan) as in [`reconcile`](crate::reconcile); what the
 //! API server makes of it, the server is asked itself, by trials that it does not keep.
 
+pub mod course;
 pub mod diff;
 pub mod effect;
 pub mod forecast;

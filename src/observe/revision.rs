@@ -116,7 +116,7 @@ pub fn scope<'n>(namespaces: impl IntoIterator<Item = &'n str>) -> Scope {
 }
 
 /// Those of the objects that belong to the Application with this uid, by their names.
-pub(super) fn own<T: Object>(entries: Vec<Entry<T>>, uid: &Uid) -> Vec<std::sync::Arc<T>> {
+pub(crate) fn own<T: Object>(entries: Vec<Entry<T>>, uid: &Uid) -> Vec<std::sync::Arc<T>> {
     let valid = entries.into_iter().filter_map(|entry| match entry {
         Entry::Valid(object) => Some(object),
         Entry::Invalid(_) => None,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::observe::Kind;
+use crate::observe::config::DIGEST_ANNOTATION;
 
 /// How many pods are concerned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -34,6 +35,7 @@ pub fn of(kind: Kind, before: Option<&Value>, after: Option<&Value>) -> Effect {
     match kind {
         Kind::Deployment => deployment(before, after),
         Kind::Service => Effect { words: service(before, after), ..Effect::default() },
+        Kind::Ingress | Kind::HttpRoute => Effect { words: route(before, after), ..Effect::default() },
         _ => Effect::default(),
     }
 }
@@ -80,6 +82,12 @@ fn deployment(before: Option<&Value>, after: Option<&Value>) -> Effect {
     if had != wished {
         words.push(format!("scales from {had} to {}", count(wished)));
     }
+    let follows = |child: &Value| !child["spec"]["template"]["metadata"]["annotations"][DIGEST_ANNOTATION].is_null();
+    match (follows(before), follows(after)) {
+        (false, true) => words.push("its pods follow their configuration from now on".to_owned()),
+        (true, false) => words.push("its pods no longer follow their configuration".to_owned()),
+        _ => {}
+    }
     if replaced == 0 && !(changes && is_paused(after)) {
         words.push("no pod restarts".to_owned());
     }
@@ -116,6 +124,36 @@ fn service(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
     let gone: Vec<_> = had.into_iter().filter(|port| !has.contains(port)).collect();
     if !gone.is_empty() {
         words.push(format!("no longer offers {}", gone.join(", ")));
+    }
+    words
+}
+
+/// What leads to the Application, of an Ingress or an `HTTPRoute`.
+fn route(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
+    let hosts = |child: &Value| -> Vec<String> {
+        let of_rules = || child["spec"]["rules"].as_array().into_iter().flatten().map(|rule| &rule["host"]);
+        let hosts: Vec<&Value> = match child["spec"]["hostnames"].as_array() {
+            Some(hosts) => hosts.iter().collect(),
+            // The rules of an HTTPRoute have no host.
+            None => of_rules().collect(),
+        };
+        let all = |host: &Value| host.as_str().map_or_else(|| "every host".to_owned(), str::to_owned);
+        let mut hosts: Vec<String> = hosts.into_iter().map(all).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    };
+    let [had, has] = [before, after].map(|child| child.map(hosts).unwrap_or_default());
+    let beyond = |all: &[String], known: &[String]| -> Vec<String> {
+        all.iter().filter(|host| !known.contains(host)).cloned().collect()
+    };
+    let (gone, new) = (beyond(&had, &has), beyond(&has, &had));
+    let mut words = Vec::new();
+    if !gone.is_empty() {
+        words.push(format!("no longer leads {} to it", gone.join(", ")));
+    }
+    if !new.is_empty() {
+        words.push(format!("leads {} to it", new.join(", ")));
     }
     words
 }
@@ -192,6 +230,37 @@ mod tests {
         let child = child(2, "i", &json!({}));
         assert_eq!(told(None, Some(&child)), (pods(2, 0, 0), false, "starts 2 pods".to_owned()));
         assert_eq!(told(Some(&child), None), (pods(0, 0, 2), true, "stops 2 pods".to_owned()));
+    }
+
+    #[test]
+    fn what_leads_somewhere_else_says_so() {
+        let ingress = |hosts: &[&str]| {
+            let rules: Vec<Value> = hosts.iter().map(|host| json!({"host": host})).collect();
+            json!({"spec": {"rules": rules}})
+        };
+        let words = |before, after| of(Kind::Ingress, before, after).words;
+        let (one, other) = (ingress(&["a.example", "b.example"]), ingress(&["b.example", "c.example"]));
+        assert_eq!(words(None, Some(&one)), ["leads a.example, b.example to it"]);
+        assert_eq!(words(Some(&one), Some(&other)), ["no longer leads a.example to it", "leads c.example to it"]);
+        assert_eq!(words(Some(&one), None), ["no longer leads a.example, b.example to it"]);
+        let route = json!({"spec": {"hostnames": ["a.example"], "rules": [{"matches": []}]}});
+        assert_eq!(of(Kind::HttpRoute, None, Some(&route)).words, ["leads a.example to it"]);
+        let every = json!({"spec": {"rules": [{"http": {}}]}});
+        assert_eq!(words(None, Some(&every)), ["leads every host to it"]);
+    }
+
+    #[test]
+    fn pods_that_begin_to_follow_their_configuration_say_so() {
+        let template = |digest: Value| json!({"metadata": {"annotations": {DIGEST_ANNOTATION: digest}}});
+        let child = |digest| json!({"spec": {"replicas": 2, "template": template(digest)}});
+        let (without, with) = (child(Value::Null), child(json!("a")));
+        let begun = of(Kind::Deployment, Some(&without), Some(&with));
+        assert_eq!(
+            (begun.pods.replaced, begun.words[1].as_str()),
+            (2, "its pods follow their configuration from now on")
+        );
+        let ended = of(Kind::Deployment, Some(&with), Some(&without)).words;
+        assert_eq!(ended[1], "its pods no longer follow their configuration");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! What becomes of one Application and its children, as data. Pure.
 
+use std::sync::Arc;
+
 use engine::object::{Key, Object};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::course::Course;
 use super::effect::{self, Effect};
 use super::input::{Given, Place};
 use super::schema;
+use crate::application::config::Source;
 use crate::application::{Allowed, Application};
-use crate::observe::{Kind, OWNER_ANNOTATION, Observed};
+use crate::observe::job::MIGRATION_LABEL;
+use crate::observe::{Configuration, Job, Kind, Live, OWNER_ANNOTATION, Observed, Rolled};
 use crate::plan::{self, Cause, HASH_ANNOTATION, Write};
 
 /// What kubectl remembers of what it applied: the whole object once more.
@@ -16,6 +21,9 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What the deployment controller counts rollouts by.
 const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// Stands for what only the operator can tell.
+const UNKNOWN: &str = "(told by the operator)";
 
 /// Fields of `metadata` that the API server fills in, and that say nothing to those who read a difference.
 const OF_SERVER: [&str; 6] = ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
@@ -78,6 +86,9 @@ pub struct Forecast {
     /// Why it can't be brought about, or not as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// What keeps pods of the wished template back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// What else is to be known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -100,6 +111,7 @@ impl Forecast {
             name: given.key.name.to_string(),
             place: given.place.clone(),
             problem: None,
+            held: None,
             notes: Vec::new(),
             objects: Vec::new(),
         }
@@ -126,22 +138,56 @@ impl Forecast {
                 return forecast;
             }
         };
-        forecast.notes.extend(without_migrations(&mut application));
+        if let Some(number) = application.spec.rollback.take().and_then(|rollback| rollback.to_revision) {
+            let note = format!("what revision {number} is, and whether it can run, is not known without the cluster");
+            forecast.notes.push(note);
+        }
+        if application.spec.migrations.is_some() {
+            let note = "taken for a first rollout: of what has been rolled out before, no migration runs again";
+            forecast.notes.push(note.to_owned());
+        }
         forecast.objects.push(Step::of_application(&forecast.name, None, &object));
         forecast.problem = refusal(&application, allowed);
-        let observed = Observed { enforces_restricted, ..Observed::default() };
-        for (kind, write) in plan::plan(&application, &observed, allowed).children {
+        let configuration = configuration(&application, None);
+        let observed = Observed { enforces_restricted, configuration, ..Observed::default() };
+        let course = Course::of(&application, observed);
+        if forecast.problem.is_none() {
+            forecast.objects.extend(course.migrations.iter().map(|job| Step::of_migration(job, true, None)));
+        }
+        forecast.held.clone_from(&course.held);
+        for (kind, write) in plan::plan(&application, &course.end, allowed).children {
             forecast.objects.push(Step::of_write(kind, &application, &write, None, write.body.as_ref()));
         }
         forecast
     }
 }
 
-/// Takes the migrations off, so that it is told what there will be once they have succeeded; and says so, if there are any.
-pub fn without_migrations(application: &mut Application) -> Option<String> {
-    let migrations = application.spec.migrations.take()?;
-    let names: Vec<_> = migrations.into_iter().map(|migration| migration.name).collect();
-    Some(format!("before pods of another template, these migrations run: {}", names.join(", ")))
+/// Takes off what only the revisions tell, for those who may not read them; and says so, if there is any.
+pub fn without_revisions(application: &mut Application) -> Option<String> {
+    let rollback = application.spec.rollback.take();
+    let mut unknown = Vec::new();
+    if rollback.is_some() {
+        unknown.push("whether another revision runs than the spec asks for".to_owned());
+    }
+    if let Some(migrations) = application.spec.migrations.take() {
+        let names: Vec<_> = migrations.into_iter().map(|migration| migration.name).collect();
+        unknown.push(format!("whether these migrations run first: {}", names.join(", ")));
+    }
+    (!unknown.is_empty()).then(|| unknown.join(", and "))
+}
+
+/// The configuration that pods run with, or are to: what is in it is not read, so that a digest that is yet to be made has a
+/// name in its place.
+pub fn configuration(application: &Application, deployment: Option<&Arc<Live>>) -> Option<Configuration> {
+    application.spec.rolling_config()?;
+    let known = Configuration::of_pods(application, deployment);
+    // Secrets are only followed by an operator that was told to.
+    let is_followed = || application.spec.references().iter().any(|one| one.source == Source::ConfigMap);
+    known.or_else(|| {
+        let [digest, versions, at] = [UNKNOWN; 3].map(str::to_owned);
+        let rolled = Some(Rolled { digest, versions, at });
+        is_followed().then_some(Configuration { rolled, parts: Vec::new(), is_listed: true })
+    })
 }
 
 /// Why the operator writes nothing for `application`, if so.
@@ -161,6 +207,23 @@ impl Step {
             Some(_) => Action::Change,
         };
         Self::new(Application::RESOURCE.kind, name, action, before, Some(after))
+    }
+
+    /// The Job of a migration, which is begun before pods of the wished template; if it is not `refused`. Of an Application that
+    /// is not there yet (`is_new`) its name is not known, since it is made of the uid as well.
+    pub fn of_migration(job: &Value, is_new: bool, refused: Option<String>) -> Self {
+        let mut after = shown(job);
+        without_marks(&mut after);
+        without_nulls(&mut after);
+        let name = job["metadata"]["name"].as_str().unwrap_or_default();
+        let stem = name.rsplit_once('-').filter(|_| is_new).map(|(stem, _)| format!("{stem}-…"));
+        let name = stem.unwrap_or_else(|| name.to_owned());
+        after["metadata"]["name"] = name.as_str().into();
+        let migration = job["metadata"]["labels"][MIGRATION_LABEL].as_str().unwrap_or_default();
+        let action = if refused.is_some() { Action::Refused } else { Action::Create };
+        let words = vec![format!("runs migration {migration}, once, before pods of another template")];
+        let effect = if refused.is_some() { Effect::default() } else { Effect { words, ..Effect::default() } };
+        Self { reason: refused, effect, ..Self::new(Job::RESOURCE.kind, &name, action, None, Some(after)) }
     }
 
     /// What becomes of a child by `write`, after which it will be `after`.
@@ -193,6 +256,11 @@ impl Step {
         };
         let name = kind.name(&application.metadata.name);
         Self { reason, effect, ..Self::new(kind.resource().kind, &name, action, before, after) }
+    }
+
+    /// Whether it begins a migration.
+    pub fn is_migration(&self) -> bool {
+        self.kind == Job::RESOURCE.kind && self.action == Action::Create
     }
 
     /// A child that nothing is written to, with what there is of it, and why.
@@ -236,6 +304,18 @@ fn shown(object: &Value) -> Value {
 fn without_marks(object: &mut Value) {
     remove(&mut object["metadata"], &["ownerReferences"]);
     remove_annotations(object, &[OWNER_ANNOTATION]);
+}
+
+/// Removes what says nothing.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
 }
 
 fn remove_annotations(object: &mut Value, names: &[&str]) {
@@ -285,6 +365,23 @@ mod tests {
         let deployment = forecast.objects[1].after.clone().unwrap();
         assert_eq!(deployment["metadata"]["annotations"], json!({"imageregistry": "https://hub.docker.com/"}));
         assert!(!deployment.to_string().contains("ownerReferences"));
+    }
+
+    #[test]
+    fn without_a_cluster_migrations_are_told_and_what_cannot_be_known_is_said() {
+        let yaml = format!(
+            "{WEB}spec: {{image: nginx, migrations: [{{name: schema, args: [a]}}], rollback: {{toRevision: 3}}, \
+             envFrom: [{{configMapRef: {{name: c}}}}], configRollout: {{mode: Rolling}}}}"
+        );
+        let forecast = offline(&yaml, &Allowed::default());
+        assert_eq!(forecast.problem, None);
+        let job = &forecast.objects[1];
+        assert!(job.is_migration() && job.name == "web-mig-schema-…", "{}", job.name);
+        assert_eq!(job.effect.words, ["runs migration schema, once, before pods of another template"]);
+        let told = forecast.notes.join("; ");
+        assert!(told.contains("revision 3") && told.contains("first rollout"), "{told}");
+        let deployment = forecast.objects[2].after.as_ref().unwrap();
+        assert!(deployment["spec"]["template"].to_string().contains(UNKNOWN), "{deployment}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Asks a cluster what there is, and by trials (`dryRun`) what it would make of each write. Nothing is kept of them.
 
+mod migrations;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,11 +10,11 @@ use engine::object::{Key, Object, chain};
 use engine::transport;
 use serde_json::Value;
 
-use super::forecast::{Action, Forecast, Step, refusal, without_migrations};
+use super::forecast::{Action, Forecast, Step, configuration, refusal, without_revisions};
 use super::input::Given;
 use super::merge;
 use crate::application::{Allowed, Application};
-use crate::observe::{Configuration, Found, Kind, Live, Namespace, Observed};
+use crate::observe::{Found, Kind, Live, Namespace, Observed};
 use crate::plan::{self, Plan, Write, ports, predict};
 use crate::run::FIELD_MANAGER;
 
@@ -133,7 +135,16 @@ impl Cluster {
         let live: Option<Value> = self.read(&Application::RESOURCE, &given.key).await?;
         let admitted = self.admitted(given, live.as_ref()).await?;
         let mut application: Application = serde_json::from_value(admitted.clone()).map_err(Error::Undecodable)?;
-        forecast.notes.extend(without_migrations(&mut application));
+        let (revisions, jobs) = match self.history(&application, live.is_some()).await {
+            Ok(history) => history,
+            Err(error) if is_not_permitted(&error) => {
+                let unknown = without_revisions(&mut application);
+                let note = |unknown| format!("you may not read revisions and Jobs, so that it is not told {unknown}");
+                forecast.notes.extend(unknown.map(note));
+                (Vec::new(), Vec::new())
+            }
+            Err(source) => return Err(Error::Unread { what: "revisions and Jobs".to_owned(), source }),
+        };
         forecast.objects.push(Step::of_application(&forecast.name, live.as_ref(), &admitted));
         forecast.problem = refusal(&application, allowed);
 
@@ -153,8 +164,12 @@ impl Cluster {
         }
         let found = |(kind, child): (&Kind, &Value)| (*kind, judge(*kind, child, &application));
         let children_found = children.iter().map(found).collect();
-        let mut observed = Observed { children: children_found, enforces_restricted, ..Observed::default() };
-        observed.configuration = Configuration::of_pods(&application, observed.of(Kind::Deployment).own());
+        let mut observed =
+            Observed { children: children_found, enforces_restricted, revisions, jobs, ..Observed::default() };
+        observed.configuration = configuration(&application, observed.of(Kind::Deployment).own());
+        if forecast.problem.is_none() {
+            observed = self.follow(forecast, &application, live.is_none(), observed).await?;
+        }
         let plan = plan::plan(&application, &observed, allowed);
         if plan.finalizers.is_some() {
             forecast.notes.push("removes the former operator's finalizer from the Application".to_owned());
@@ -233,6 +248,10 @@ impl Cluster {
             Err(error) if is_not_permitted(&error) => Ok(Trial::Predicted(predicted())),
             Err(error) => match error.status() {
                 Some(status) if status.code == 422 && takes_over() => Ok(Trial::After(predicted())),
+                // Of an object that is made, a 404 says that there is no such kind.
+                Some(status) if status.code == 404 && kind == Kind::HttpRoute && before.is_none() => {
+                    Ok(Trial::Refused("this cluster does not know the Gateway API, which parentRefs need".to_owned()))
+                }
                 Some(status) if !error.is_unavailable() => Ok(Trial::Refused(status.message.clone())),
                 _ => Err(Error::Untried { what: format!("{kind} {}", key.name), source: error }),
             },

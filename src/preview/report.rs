@@ -27,6 +27,8 @@ pub struct Report {
 pub struct Summary {
     /// Whether anything is written.
     pub changes: bool,
+    /// Migrations that run before pods of another template.
+    pub migrations: usize,
     /// Objects that are created.
     pub created: usize,
     /// Objects that are changed.
@@ -54,6 +56,7 @@ impl Report {
         for forecast in &applications {
             let mut is_problem = forecast.problem.is_some();
             for step in &forecast.objects {
+                summary.migrations += usize::from(step.is_migration());
                 let place = match step.action {
                     Action::Create => &mut summary.created,
                     Action::Change => &mut summary.changed,
@@ -170,6 +173,9 @@ fn write_forecast(forecast: &Forecast, to: &mut impl Write) -> io::Result<()> {
         let colon = if said.is_empty() { "" } else { ": " };
         writeln!(to, "  {style}{sign} {object:width$}  {word}{colon}{}{style:#}", said.join("; "))?;
     }
+    if let Some(held) = &forecast.held {
+        writeln!(to, "  {CHANGED}. held back: {}{CHANGED:#}", one_line(held))?;
+    }
     if let Some(problem) = &forecast.problem {
         writeln!(to, "  {REMOVED}! {}{REMOVED:#}", one_line(problem))?;
     }
@@ -203,6 +209,12 @@ impl Summary {
         if !counts.is_empty() {
             sentence.push_str("; ");
             sentence.push_str(&if pods.is_empty() { "no pod restarts".to_owned() } else { pods.join(", ") });
+        }
+        if self.migrations > 0 {
+            let migrations = i64::try_from(self.migrations).unwrap_or(i64::MAX);
+            let verb = verb(migrations, "runs");
+            // Writing to a string can't fail.
+            let _ = write!(sentence, "; {migrations} migration{} {verb} first", plural(migrations));
         }
         if self.downtime > 0 {
             let downtime = i64::try_from(self.downtime).unwrap_or(i64::MAX);
