@@ -26,7 +26,8 @@ use engine::object::Object;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::rollout::{Runs, Step};
+pub use self::revision::kept as kept_revision;
+use self::rollout::{Rollout, Runs, Step};
 pub use self::upgrade::renders_pods_anew;
 use crate::application::{Allowed, Application};
 use crate::observe::{Found, Gateway, Kind, Live, OWNER_ANNOTATION, Observed, Rolled};
@@ -179,7 +180,7 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
         Kind::HttpRoute => observed.gateway == Gateway::Served,
         _ => true,
     };
-    let render = |kind| render_as(application, &rollout.runs, observed.rolled(), kind);
+    let render = |kind| render_as(application, &rollout, observed.rolled(), kind);
     let write = |kind| Some((kind, write(application, render(kind), observed.of(kind))?));
     let children = Kind::ALL.into_iter().filter(can_be).filter_map(write).collect();
     Plan { finalizers, before: rollout.before, beside: rollout.beside, children }
@@ -187,14 +188,14 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
 
 /// The child of that kind as `application` wishes for it; `None` if it wishes for none.
 pub fn render(application: &Application, observed: &Observed, kind: Kind) -> Option<Value> {
-    render_as(application, &rollout::decide(application, observed).runs, observed.rolled(), kind)
+    render_as(application, &rollout::decide(application, observed), observed.rolled(), kind)
 }
 
-/// The child of that kind around pods of the template that `runs`, with the configuration that is `rolled` out.
-fn render_as(application: &Application, runs: &Runs, rolled: Option<&Rolled>, kind: Kind) -> Option<Value> {
-    let port = || pod::port(application, runs);
+/// The child of that kind around pods of the template that runs, with the configuration that is `rolled` out.
+fn render_as(application: &Application, rollout: &Rollout, rolled: Option<&Rolled>, kind: Kind) -> Option<Value> {
+    let port = || pod::port(application, &rollout.runs);
     let child = match kind {
-        Kind::Deployment => deployment::render(application, runs.template()?, rolled),
+        Kind::Deployment => deployment::render(application, rollout, rolled)?,
         Kind::Service => service::render(application, port())?,
         Kind::PodDisruptionBudget => budget::render(application)?,
         Kind::HorizontalPodAutoscaler => autoscaler::render(application)?,
@@ -204,10 +205,10 @@ fn render_as(application: &Application, runs: &Runs, rolled: Option<&Rolled>, ki
     Some(named(application, child, kind))
 }
 
-/// Whether the Deployment was last applied with the template that `runs`, and all else that the Application says of it.
-pub fn is_applied(application: &Application, runs: &Runs, deployment: &Live) -> bool {
+/// Whether the Deployment was last applied with the template that runs, and all else that the Application says of it.
+pub fn is_applied(application: &Application, rollout: &Rollout, deployment: &Live) -> bool {
     let rolled = application.spec.rolling_config().and_then(|_| Rolled::of(deployment));
-    let wish = render_as(application, runs, rolled.as_ref(), Kind::Deployment);
+    let wish = render_as(application, rollout, rolled.as_ref(), Kind::Deployment);
     let applied = deployment.metadata.annotations.get(HASH_ANNOTATION);
     wish.is_some_and(|wish| wish["metadata"]["annotations"][HASH_ANNOTATION].as_str() == applied)
 }

@@ -70,7 +70,7 @@ fn server() -> Service {
         ("/services", children(Kind::Service)),
         ("/poddisruptionbudgets", children(Kind::PodDisruptionBudget)),
         ("/horizontalpodautoscalers", children(Kind::HorizontalPodAutoscaler)),
-        ("/controllerrevisions", list((0..APPLICATIONS).map(fleet::revision).collect())),
+        ("/controllerrevisions", list(Vec::new())),
         ("/jobs", list(Vec::new())),
         ("/pods", list((0..APPLICATIONS).map(fleet::pod).collect())),
     ];

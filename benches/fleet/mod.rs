@@ -6,9 +6,8 @@
 #![allow(dead_code, reason = "each program that includes this uses a part of it")]
 
 use application_operator::application::Allowed;
-use application_operator::observe::{Found, Kind, Observed, Revision};
-use application_operator::plan::rollout::Step;
-use application_operator::plan::{plan, render};
+use application_operator::observe::{Found, Kind, Observed};
+use application_operator::plan::render;
 use application_operator::status::{Attempt, status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
@@ -52,19 +51,6 @@ pub(crate) fn child(number: usize, kind: Kind) -> Option<Value> {
     }
     managed(&mut child, &[("application-operator", "spec"), ("kube-controller-manager", "status")]);
     Some(child)
-}
-
-/// The revision of that Application.
-pub(crate) fn revision(number: usize) -> Value {
-    let plan = plan(&decoded(&wish(number)), &Observed::default(), &allowed());
-    let recorded = plan.before.into_iter().find_map(|step| match step {
-        Step::Record { body } => Some(body),
-        _ => None,
-    });
-    let mut revision = recorded.expect("the first step");
-    identify(&mut revision, "controllerrevisions", number);
-    managed(&mut revision, &[("application-operator", "data")]);
-    revision
 }
 
 /// A pod of that Application that runs.
@@ -112,7 +98,7 @@ pub(crate) fn observed(number: usize) -> Observed {
         Some((kind, Found::Own(decoded::<application_operator::observe::Live>(&child).into())))
     };
     let children = Kind::ALL.into_iter().filter_map(found).collect();
-    Observed { children, revisions: vec![decoded::<Revision>(&revision(number)).into()], ..Observed::default() }
+    Observed { children, ..Observed::default() }
 }
 
 /// A watch's document.

@@ -19,6 +19,7 @@ use crate::application::http::Http;
 use crate::observe::pod::POD_LABEL;
 use crate::observe::revision::APPLICATION_LABEL;
 use crate::observe::{Child, HttpRoutes, Kind, Revision};
+use crate::plan;
 
 /// What is there, of which kind it may be; the objects are ordered by name.
 type Some<T> = Vec<Arc<Seen<T>>>;
@@ -139,6 +140,14 @@ impl Snapshot {
         self.jobs.retain(|job| job.is_of(&uid));
         self.revisions.retain(|revision| revision.is_of(&uid));
         self.revisions.sort_by_key(|revision| revision.it.revision);
+        let own = self.deployments.iter().find(|deployment| deployment.is_of(&uid));
+        if self.revisions.is_empty()
+            && let Some(own) = own
+            && let Some(kept) = plan::kept_revision(&self.application.it, &own.metadata)
+        {
+            let (metadata, created) = (kept.metadata.clone(), own.created);
+            self.revisions.push(Arc::new(Seen { metadata, created, it: kept }));
+        }
         let mut makers = uids(&self.replica_sets);
         makers.extend(uids(&self.jobs));
         self.pods.retain(|pod| is_of(&makers, owner(pod)));
@@ -172,6 +181,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::observe::Observed;
 
     fn seen<T: Known>(object: Value) -> Arc<Seen<T>> {
         Arc::new(serde_json::from_value(object).unwrap())
@@ -247,6 +257,20 @@ pub(super) mod tests {
             "clusterIP": "10.0.0.1", "ports": [{"port": 80, "nodePort": 31000}]}})));
         snapshot.retain_own();
         snapshot
+    }
+
+    #[test]
+    fn the_only_revision_is_that_which_the_deployment_keeps() {
+        let mut snapshot = bare(&json!({"image": "nginx"}), &json!({"currentRevision": 1}));
+        let observed = Observed::default();
+        let rendered = plan::render(&snapshot.application.it, &observed, Kind::Deployment).unwrap();
+        let mut metadata = metadata("shop-deployment", "d", "u-1");
+        metadata["annotations"] = rendered["metadata"]["annotations"].clone();
+        snapshot.deployments.push(seen(json!({"metadata": metadata, "spec": {"selector": {}, "template": {}}})));
+        snapshot.retain_own();
+        snapshot.retain_own();
+        let found: Vec<_> = snapshot.revisions.iter().map(|revision| revision.it.revision).collect();
+        assert_eq!((found, snapshot.revisions[0].it.template()), (vec![1], Some(rendered["spec"]["template"].clone())));
     }
 
     #[test]

@@ -104,6 +104,21 @@ pub struct Live {
     pub status: Status,
 }
 
+impl Live {
+    /// Whether, of a Deployment, all pods that it is to have are of its latest template, and available; of one without pods,
+    /// nothing is known.
+    pub fn is_rolled_out(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Spec {
+            replicas: i32,
+        }
+        let status = &self.status;
+        let counts = [status.updated_replicas, status.replicas, status.available_replicas];
+        let wished = serde_json::from_str(self.spec.get()).map_or(0, |Spec { replicas }| replicas);
+        wished > 0 && status.observed_generation >= self.metadata.generation && counts == [wished; 3]
+    }
+}
+
 /// The part of a child's status that is read: of a Deployment, how far a rollout is; of an `HTTPRoute`, what its Gateways say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

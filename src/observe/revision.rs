@@ -1,7 +1,8 @@
 //! The revisions of Applications: what is kept of each, and what was noted on it. Pure.
 //!
 //! A revision is a `ControllerRevision`, as a `StatefulSet` keeps them: the pod template that was rolled out, or is to be,
-//! under a number that grows. Its data never changes; what has become of it stands in its annotations.
+//! under a number that grows. Its data never changes; what has become of it stands in its annotations. The first one is kept
+//! on the Deployment, until there is a second one: it costs no write of its own.
 
 use engine::api::{Entry, Label, Labels, Scope, Selector};
 use engine::object::{Key, Metadata, Object, Resource, Uid};
@@ -32,6 +33,12 @@ pub const ROLLED_BACK_TO: &str = "minetto.dev/rolled-back-to";
 
 /// Why its rollout has failed, in a sentence.
 pub const FAILURE: &str = "minetto.dev/failure";
+
+/// The name of the last revision that had been rolled out to its end when this one came to be wished for.
+pub const LAST_GOOD: &str = "minetto.dev/last-good";
+
+/// On the Deployment: the first revision, as JSON, as long as there is no other.
+pub const REVISION_ANNOTATION: &str = "minetto.dev/revision";
 
 /// Since when the Deployment had been stalled when the revision came to be wished for: that is another's failure.
 pub const STALLED_BEFORE: &str = "minetto.dev/stalled-before";
@@ -72,7 +79,24 @@ impl Object for Revision {
 impl Revision {
     /// The pod template; `None` if it holds none, and so is of no use.
     pub fn template(&self) -> Option<Value> {
-        serde_json::from_str(self.data.spec.template.as_ref()?.get()).ok()
+        serde_json::from_str(self.template_text()?).ok()
+    }
+
+    /// The pod template as it arrived.
+    pub fn template_text(&self) -> Option<&str> {
+        Some(self.data.spec.template.as_ref()?.get())
+    }
+
+    /// The revision that is kept on a Deployment with this metadata, if one is.
+    pub fn kept_on(deployment: &Metadata) -> Option<Self> {
+        let Self { metadata: Metadata { name, .. }, revision, data } =
+            serde_json::from_str(deployment.annotations.get(REVISION_ANNOTATION)?).ok()?;
+        Some(Self { metadata: Metadata { name, ..Metadata::default() }, revision, data })
+    }
+
+    /// Whether it is an object of its own; else it is kept on the Deployment.
+    pub fn is_recorded(&self) -> bool {
+        !self.metadata.uid.0.is_empty()
     }
 
     /// What was noted under that annotation.

@@ -2,20 +2,23 @@
 
 use serde_json::{Value, json};
 
+use super::rollout::Rollout;
 use super::{object, pod, set};
 use crate::application::{Application, ApplicationSpec, Verbatim};
 use crate::observe::Rolled;
 use crate::observe::config::{DIGEST_ANNOTATION, ROLLED_ANNOTATION, VERSIONS_ANNOTATION};
+use crate::observe::revision::REVISION_ANNOTATION;
 
 /// How many pods may be added and missing at a time in a rolling update where nothing is said: Kubernetes' own default.
 const ROLLING: &str = "25%";
 
-pub(super) fn render(application: &Application, template: &Value, rolled: Option<&Rolled>) -> Value {
+/// The Deployment; `None` if no template may be written yet.
+pub(super) fn render(application: &Application, rollout: &Rollout, rolled: Option<&Rolled>) -> Option<Value> {
     let (name, spec) = (&application.metadata.name, &application.spec);
     let mut deployment = object([
         ("replicas", spec.replicas.into()),
         ("selector", json!({"matchLabels": {(pod::DEPLOYMENT_LABEL): name}})),
-        ("template", template.clone()),
+        ("template", rollout.runs.template()?.clone()),
         ("strategy", strategy(spec)),
     ]);
     set(&mut deployment, "minReadySeconds", spec.min_ready_seconds);
@@ -24,6 +27,7 @@ pub(super) fn render(application: &Application, template: &Value, rolled: Option
     set(&mut deployment, "paused", spec.paused);
     // The Go operator's; kept, since somebody may select by it.
     let mut annotations = json!({"imageregistry": "https://hub.docker.com/"});
+    set(&mut annotations, REVISION_ANNOTATION, rollout.kept.as_ref());
     // Beside what makes a revision: no migration runs again for a change of configuration, and none is taken back.
     if let Some(rolled) = rolled {
         deployment["template"]["metadata"]["annotations"][DIGEST_ANNOTATION] = json!(rolled.digest);
@@ -32,7 +36,7 @@ pub(super) fn render(application: &Application, template: &Value, rolled: Option
         annotations[ROLLED_ANNOTATION] = json!(rolled.at);
     }
     let metadata = object([("labels", pod::labels(name)), ("annotations", annotations)]);
-    object([("metadata", metadata), ("spec", deployment)])
+    Some(object([("metadata", metadata), ("spec", deployment)]))
 }
 
 /// The strategy, with Kubernetes' defaults written out. Seen on 1.37: what the server fills in belongs to nobody, stays when

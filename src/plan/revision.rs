@@ -1,4 +1,6 @@
-//! The revision of a pod template, as a `ControllerRevision`. Pure.
+//! The revision of a pod template, as a `ControllerRevision` or on the Deployment. Pure.
+
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 
@@ -6,22 +8,46 @@ use super::{hash, own};
 use crate::application::Application;
 use crate::observe::Revision;
 use crate::observe::revision::APPLICATION_LABEL;
-use engine::object::Object;
+use engine::object::{Metadata, Object};
 
 /// The name of the revision of `template`: the same template is the same revision, in one life of the Application.
-pub(super) fn name(application: &Application, template: &Value) -> String {
+pub(super) fn name(application: &Application, template: &impl fmt::Display) -> String {
     let metadata = &application.metadata;
     // Revisions that an earlier life has left, on purpose or until they are collected, are in nobody's way.
     format!("{}-{}", metadata.name, hash(&format_args!("{} {template}", metadata.uid)))
 }
 
-/// The revision to be created for `template`, with `notes` as annotations.
-pub(super) fn render(application: &Application, template: &Value, number: i64, notes: &Map<String, Value>) -> Value {
+/// The longest text of a revision that a Deployment keeps: a sixteenth of what the annotations of an object may take, which
+/// the Deployment's controller copies to each `ReplicaSet`.
+const LONGEST: usize = 16 << 10;
+
+/// The text of the revision called `name`, to be kept on the Deployment; `None` if it is too long for that.
+pub(super) fn text(name: &str, template: &Value, number: i64) -> Option<String> {
+    let revision = json!({"metadata": {"name": name}, "revision": number, "data": {"spec": {"template": template}}});
+    Some(revision.to_string()).filter(|text| text.len() <= LONGEST)
+}
+
+/// The revision that the Application's Deployment keeps, of which this is the metadata. What is not the template that was once rendered, as the hash in the
+/// name tells, was written by somebody else, and is none.
+pub fn kept(application: &Application, deployment: &Metadata) -> Option<Revision> {
+    let kept = Revision::kept_on(deployment)?;
+    let is_true = name(application, &kept.template_text()?) == *kept.metadata.name;
+    is_true.then_some(kept)
+}
+
+/// The revision called `name` to be created for `template`, with `notes` as annotations.
+pub(super) fn render(
+    application: &Application,
+    name: &str,
+    template: &Value,
+    number: i64,
+    notes: &Map<String, Value>,
+) -> Value {
     let mut revision = json!({
         "apiVersion": Revision::RESOURCE.api_version(),
         "kind": Revision::RESOURCE.kind,
         "metadata": {
-            "name": name(application, template),
+            "name": name,
             "labels": {(APPLICATION_LABEL): application.metadata.name},
             "annotations": notes,
         },

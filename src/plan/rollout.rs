@@ -4,7 +4,9 @@
 //! leaves a state from which the next decision follows, so that a process that dies between two of them loses nothing. What
 //! is to be remembered is noted before it is acted on:
 //!
-//! - A revision is recorded before the Deployment has its template, with its migrations as pending if it has any.
+//! - A revision is recorded before the Deployment has its template, with its migrations as pending if it has any. The first
+//!   one, without any, is kept on the Deployment itself, and recorded once there is to be another one, before that. (So a process
+//!   that was cut off, and writes the first Deployment of a wish which had no migrations, is not held up by those that came since.)
 //! - A migration's success is noted before the next one begins, and that of the last before the Deployment changes.
 //! - A rollback is noted on the revision that failed before the Deployment goes back.
 
@@ -19,15 +21,23 @@ use super::{is_applied, pod, revision};
 use crate::application::rollout::OnFailure;
 use crate::application::{Application, Failure};
 use crate::observe::Observed;
-use crate::observe::revision::{FAILURE, MIGRATIONS, PENDING, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED};
+use crate::observe::revision::{
+    FAILURE, LAST_GOOD, MIGRATIONS, PENDING, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED,
+};
 
 /// What is to run, and what is to be done for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollout {
     /// What the Deployment's pods are made from.
     pub runs: Runs,
-    /// The number of the revision that runs, once it is recorded.
+    /// The number of the revision that is to run.
     pub current: Option<i64>,
+    /// The same, once there is such a revision.
+    pub recorded: Option<i64>,
+    /// The number of the revision that was last rolled out to its end, as far as that was told before.
+    pub good: Option<i64>,
+    /// The text of the revision that runs, where the Deployment keeps it.
+    pub kept: Option<String>,
     /// What has to be done before a child is written, in this order.
     pub before: Vec<Step>,
     /// What may be done beside that.
@@ -146,16 +156,26 @@ pub fn decide(application: &Application, observed: &Observed) -> Rollout {
     let template = pod::template(application, observed.enforces_restricted);
     let name = revision::name(application, &template);
     let history = History::new(application, observed, name);
-    let refusal = match pinned(application, &history) {
+    let mut rollout = choose(application, &history, template);
+    // What is not recorded stays where it is kept, as long as it runs.
+    let kept = history.unrecorded().filter(|one| rollout.before.is_empty() && rollout.current == Some(one.revision));
+    rollout.kept = rollout.kept.or_else(|| history.kept(kept?));
+    rollout.recorded = rollout.current.filter(|number| history.numbered(*number).is_some());
+    rollout.good = history.last_good().map(|good| good.revision);
+    rollout
+}
+
+fn choose(application: &Application, history: &History<'_>, template: Value) -> Rollout {
+    let refusal = match pinned(application, history) {
         Some(Ok(rollout)) => return rollout,
         Some(Err(refusal)) => Some(refusal),
         None => None,
     };
     let mut rollout = match history.wished() {
-        None => first(application, &history, template),
-        Some(wished) if !history.is_newest(wished) => again(&history, wished, template),
-        Some(wished) if !wished.is_admitted() => migrate::migrate(application, &history, wished, template),
-        Some(wished) => admitted(application, &history, wished, template),
+        None => first(application, history, template),
+        Some(wished) if !history.is_newest(wished) => again(history, wished, template),
+        Some(wished) if !wished.is_admitted() => migrate::migrate(application, history, wished, template),
+        Some(wished) => admitted(application, history, wished, template),
     };
     rollout.refusal = refusal.or(rollout.refusal);
     if let Some(wished) = history.wished().filter(|_| rollout.before.is_empty()) {
@@ -204,22 +224,37 @@ fn first(application: &Application, history: &History<'_>, template: Value) -> R
     if has_migrations {
         notes.insert(MIGRATIONS.into(), json!(if is_running { SUCCEEDED } else { PENDING }));
     }
-    if let Some(since) = history.stalled_since() {
-        notes.insert(STALLED_BEFORE.into(), json!(since));
-    }
     let number = history.next();
-    let before = vec![Step::Record { body: revision::render(application, &template, number, &notes) }];
+    let direct = |template| Rollout { current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
+    if history.is_blank()
+        && !has_migrations
+        && let Some(text) = revision::text(&history.name, &template, number)
+    {
+        return Rollout { kept: Some(text), ..direct(template) };
+    }
+    for (note, value) in [(STALLED_BEFORE, history.stalled_since()), (LAST_GOOD, history.good_so_far())] {
+        notes.extend(value.map(|value| (note.to_owned(), json!(value))));
+    }
+    let mut before: Vec<_> = history.unrecorded().and_then(|one| record(application, one)).into_iter().collect();
+    before.push(Step::Record { body: revision::render(application, &history.name, &template, number, &notes) });
     if has_migrations && !is_running {
         let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
         return Rollout { before, ..history.held(phase) };
     }
-    Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) }
+    Rollout { before, ..direct(template) }
+}
+
+/// Records the revision that the Deployment keeps.
+fn record(application: &Application, kept: &Revision) -> Option<Step> {
+    let (name, number) = (&kept.metadata.name, kept.revision);
+    Some(Step::Record { body: revision::render(application, name, &kept.template()?, number, &Map::new()) })
 }
 
 /// The wished template is an older revision's. It is wished for anew, so that what failed before is tried again.
 fn again(history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let number = history.next();
-    let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since()});
+    let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
+        LAST_GOOD: history.good_so_far()});
     let before = vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())];
     if wished.is_admitted() {
         return Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
@@ -248,17 +283,17 @@ fn admitted(application: &Application, history: &History<'_>, wished: &Revision,
     }
     let direct = |runs| {
         let rollout = Rollout::of(runs, Phase::Direct);
-        Rollout { beside: beside.clone(), current: Some(wished.revision), ..rollout }
+        Rollout { beside: beside.clone(), current: Some(wished.revision), kept: history.kept(wished), ..rollout }
     };
     let stall = history.stalled_since().filter(|since| is_automatic && wished.note(STALLED_BEFORE) != Some(*since));
-    let runs = Runs::Wished(template);
+    let direct = direct(Runs::Wished(template));
     // What has stalled may be what the Deployment had before.
-    if stall.is_none() || !history.live().is_some_and(|live| is_applied(application, &runs, live)) {
-        return direct(runs);
+    if stall.is_none() || !history.live().is_some_and(|live| is_applied(application, &direct, live)) {
+        return direct;
     }
     let (good, former) = match history.good(wished) {
         Ok(good) => good,
-        Err(refusal) => return Rollout { refusal: Some(refusal), ..direct(runs) },
+        Err(refusal) => return Rollout { refusal: Some(refusal), ..direct },
     };
     let why = history.failure();
     let note = rolled_back(wished.revision, good.revision, &why);
@@ -292,7 +327,9 @@ fn amend(revision: &Revision, body: Value, told: Vec<Told>) -> Step {
 
 impl Rollout {
     fn of(runs: Runs, phase: Phase) -> Self {
-        Self { runs, current: None, before: Vec::new(), beside: Vec::new(), phase, failure: None, refusal: None }
+        let (before, beside) = (Vec::new(), Vec::new());
+        let (current, recorded, good, kept, failure, refusal) = (None, None, None, None, None, None);
+        Self { runs, current, recorded, good, kept, before, beside, phase, failure, refusal }
     }
 }
 

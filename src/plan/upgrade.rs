@@ -19,19 +19,18 @@ pub fn renders_pods_anew(application: &Application, observed: &Observed) -> bool
     if application.metadata.is_terminating() || !is_adopted && (applied.is_none() || !is_old_wish) {
         return false;
     }
-    let rollout = decide(application, observed);
+    let mut rollout = decide(application, observed);
     // A revision that is on record and waits, for its migrations say, is one that was wished for.
     let is_new = rollout.before.iter().any(|step| match step {
         Step::Record { .. } => true,
         Step::Amend { body, .. } => body.get("revision").is_some(),
         _ => false,
     });
-    let runs = match rollout.runs {
-        Runs::Nothing => Runs::Wished(pod::template(application, observed.enforces_restricted)),
-        runs => runs,
-    };
+    if rollout.runs == Runs::Nothing {
+        rollout.runs = Runs::Wished(pod::template(application, observed.enforces_restricted));
+    }
     let rolled = application.spec.rolling_config().and_then(|_| Rolled::of(live));
-    let Some(wish) = render_as(application, &runs, rolled.as_ref(), Kind::Deployment) else { return false };
+    let Some(wish) = render_as(application, &rollout, rolled.as_ref(), Kind::Deployment) else { return false };
     is_new
         && wish["metadata"]["annotations"][HASH_ANNOTATION].as_str() != applied
         && may_differ(&wish["spec"], live.spec.get())

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::object::{Map, Object};
+use engine::object::{Map, Object, Uid};
 use serde_json::{Value, json};
 
 use crate::application::Application;
@@ -79,7 +79,12 @@ impl Course {
         match step {
             Step::Record { body } => {
                 let revision = serde_json::from_str::<Revision>(&body.to_string());
-                revision.map(|revision| self.end.revisions.push(Arc::new(revision))).is_ok()
+                let recorded = revision.map(|mut revision| {
+                    // What has none is kept on the Deployment.
+                    revision.metadata.uid = Uid("to come".into());
+                    revision
+                });
+                recorded.map(|revision| self.end.revisions.push(Arc::new(revision))).is_ok()
             }
             Step::Amend { key, body, .. } => {
                 let mut revisions = self.end.revisions.iter_mut();
@@ -149,6 +154,7 @@ fn amend(revision: &mut Revision, body: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::observe::revision::{MIGRATIONS, PENDING, SUCCEEDED};
+    use crate::plan;
     use crate::plan::rollout::Runs;
     use crate::plan::tests::application;
 
@@ -162,7 +168,14 @@ mod tests {
 
     /// The pods of `application`, as if they ran: its course is taken to its end, and what is there then is there now.
     fn after(spec: &Value) -> Observed {
-        Course::of(&application(spec), Observed::default()).end
+        let application = application(spec);
+        let mut end = Course::of(&application, Observed::default()).end;
+        if let Some(mut deployment) = plan::render(&application, &end, Kind::Deployment) {
+            deployment["metadata"]["uid"] = json!("deployment");
+            let live = serde_json::from_str(&deployment.to_string()).unwrap();
+            end.children.insert(Kind::Deployment, Found::Own(Arc::new(live)));
+        }
+        end
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::schema;
 use crate::application::config::Source;
 use crate::application::{Allowed, Application};
 use crate::observe::job::MIGRATION_LABEL;
+use crate::observe::revision::REVISION_ANNOTATION;
 use crate::observe::{Configuration, Job, Kind, Live, OWNER_ANNOTATION, Observed, Rolled};
 use crate::plan::{self, Cause, HASH_ANNOTATION, Write};
 
@@ -296,7 +297,7 @@ fn shown(object: &Value) -> Value {
     let mut object = object.clone();
     remove(&mut object, &["status"]);
     remove(&mut object["metadata"], &OF_SERVER);
-    remove_annotations(&mut object, &[LAST_APPLIED, REVISION, HASH_ANNOTATION]);
+    remove_annotations(&mut object, &[LAST_APPLIED, REVISION, HASH_ANNOTATION, REVISION_ANNOTATION]);
     object
 }
 

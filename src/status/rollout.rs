@@ -50,7 +50,7 @@ pub(super) fn conditions(application: &Application, rollout: &Rollout) -> Vec<To
     migrated.into_iter().chain(rolled_back).collect()
 }
 
-/// The numbers of the revision that runs, and of the last that was rolled out to its end.
+/// The numbers of the revision that runs, and of the last that was rolled out to its end, of those that there are.
 pub(super) fn revisions(
     application: &Application,
     observed: &Observed,
@@ -58,8 +58,7 @@ pub(super) fn revisions(
     is_made: bool,
 ) -> (Option<i64>, Option<i64>) {
     let former = &application.status;
-    let exists = |number: &i64| observed.revisions.iter().any(|revision| revision.revision == *number);
-    let recorded = rollout.current.filter(exists);
+    let recorded = rollout.recorded;
     let current = recorded.or(former.current_revision);
     let is_good = is_made && rollout.runs != Runs::Nothing && {
         let deployment = observed.of(Kind::Deployment).own();
@@ -68,11 +67,10 @@ pub(super) fn revisions(
             && deployment.is_some_and(|live| {
                 is_complete(live, application.spec.replicas)
                     // The Application may have been read anew since the Deployment was written.
-                    && (recorded == former.last_good_revision || plan::is_applied(application, &rollout.runs, live))
+                    && (recorded == former.last_good_revision || plan::is_applied(application, rollout, live))
             })
     };
-    let good = recorded.filter(|_| is_good).or_else(|| former.last_good_revision.filter(exists));
-    (current, good)
+    (current, recorded.filter(|_| is_good).or(rollout.good))
 }
 
 fn reason(is_for_migration: bool) -> Reason {

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{Phase, Refusal, Rollout, Runs, Step, across, is_automatic};
 use crate::application::Application;
 use crate::observe::child::{Condition, Live};
-use crate::observe::revision::{ROLLED_BACK_TO, Revision};
-use crate::observe::{Kind, Observed};
-use crate::plan::compare;
+use crate::observe::revision::{LAST_GOOD, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision};
+use crate::observe::{Found, Kind, Observed};
+use crate::plan::{compare, revision};
 
 /// Revisions that are kept beside those that are needed, where the spec doesn't say; the same as a Deployment's `ReplicaSets`.
 const KEPT: usize = 10;
@@ -19,28 +19,35 @@ pub(super) struct History<'a> {
     application: &'a Application,
     pub(super) observed: &'a Observed,
     /// The name of the wished revision.
-    name: String,
+    pub(super) name: String,
     /// By number, the newest last.
-    revisions: Vec<&'a Arc<Revision>>,
+    revisions: Vec<Arc<Revision>>,
 }
 
 impl<'a> History<'a> {
     pub(super) fn new(application: &'a Application, observed: &'a Observed, name: String) -> Self {
-        let mut revisions: Vec<_> = observed.revisions.iter().filter(|one| !one.metadata.is_terminating()).collect();
+        let present = observed.revisions.iter().filter(|one| !one.metadata.is_terminating());
+        let mut revisions: Vec<_> = present.cloned().collect();
         revisions.sort_by_key(|revision| revision.revision);
+        if revisions.is_empty()
+            && let Found::Own(deployment) | Found::Leaving(deployment) = observed.of(Kind::Deployment)
+            && let Some(kept) = revision::kept(application, &deployment.metadata)
+        {
+            revisions.push(Arc::new(kept));
+        }
         Self { application, observed, name, revisions }
     }
 
-    pub(super) fn named(&self, name: &str) -> Option<&'a Revision> {
-        self.revisions.iter().find(|revision| *revision.metadata.name == *name).map(|revision| &***revision)
+    pub(super) fn named(&self, name: &str) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| *revision.metadata.name == *name).map(|revision| &**revision)
     }
 
-    pub(super) fn numbered(&self, number: i64) -> Option<&'a Revision> {
-        self.revisions.iter().find(|revision| revision.revision == number).map(|revision| &***revision)
+    pub(super) fn numbered(&self, number: i64) -> Option<&Revision> {
+        self.revisions.iter().find(|revision| revision.revision == number).map(|revision| &**revision)
     }
 
-    /// The wished revision, if it is recorded.
-    pub(super) fn wished(&self) -> Option<&'a Revision> {
+    /// The wished revision, if there is one.
+    pub(super) fn wished(&self) -> Option<&Revision> {
         self.named(&self.name)
     }
 
@@ -50,9 +57,30 @@ impl<'a> History<'a> {
         others.all(|other| other.revision < revision.revision)
     }
 
-    /// The number of the next revision.
+    /// The number of the next revision. Where all are gone, it is the one that was told of last, if the spec is as it was then.
     pub(super) fn next(&self) -> i64 {
-        self.revisions.last().map_or(1, |newest| newest.revision.saturating_add(1))
+        if let Some(newest) = self.revisions.last() {
+            return newest.revision.saturating_add(1);
+        }
+        let status = &self.application.status;
+        let is_same = status.observed_generation == self.application.metadata.generation;
+        status.current_revision.map_or(1, |told| if is_same { told } else { told.saturating_add(1) })
+    }
+
+    /// Whether there is neither a revision nor a Deployment, so that the next one may be kept on the Deployment.
+    pub(super) fn is_blank(&self) -> bool {
+        self.revisions.is_empty() && self.live().is_none()
+    }
+
+    /// The text of `revision`, if the Deployment keeps it, and nobody has recorded it.
+    pub(super) fn kept(&self, revision: &Revision) -> Option<String> {
+        let live = self.live().filter(|_| !revision.is_recorded())?;
+        live.metadata.annotations.get(REVISION_ANNOTATION).map(str::to_owned)
+    }
+
+    /// The revision that the Deployment keeps, and nobody has recorded.
+    pub(super) fn unrecorded(&self) -> Option<&Revision> {
+        self.revisions.first().map(|first| &**first).filter(|first| !first.is_recorded())
     }
 
     /// The numbers there are, as people write them.
@@ -63,9 +91,9 @@ impl<'a> History<'a> {
 
     /// The newest revision with migrations that is newer than `to`. The newest of all is never trimmed, so that no way back
     /// across a migration is ever taken for free.
-    pub(super) fn crossed(&self, to: &Revision) -> Option<&'a Revision> {
+    pub(super) fn crossed(&self, to: &Revision) -> Option<&Revision> {
         let newest = self.revisions.iter().rev().find(|revision| revision.has_migrations());
-        newest.filter(|newest| newest.revision > to.revision).map(|newest| &***newest)
+        newest.filter(|newest| newest.revision > to.revision).map(|newest| &**newest)
     }
 
     /// The Deployment, if it is there to stay.
@@ -96,11 +124,28 @@ impl<'a> History<'a> {
         }
     }
 
+    /// The revision whose rollout was completed last. The status says it, and where that is lost, what was noted on the newest
+    /// revision when it came.
+    pub(super) fn last_good(&self) -> Option<&Revision> {
+        let told = self.application.status.last_good_revision.and_then(|number| self.numbered(number));
+        told.or_else(|| self.named(self.revisions.last()?.note(LAST_GOOD)?))
+    }
+
+    /// The name of the last good revision, to be noted on the one that comes next: that which runs, if its rollout is complete,
+    /// even if nobody was there to tell it.
+    pub(super) fn good_so_far(&self) -> Option<&str> {
+        let runs = self.live().filter(|live| live.is_rolled_out()).and_then(|_| {
+            let of_live =
+                |revision: &&Arc<Revision>| revision.template().is_some_and(|template| self.is_live(&template));
+            self.revisions.iter().rev().find(of_live).map(|revision| &**revision)
+        });
+        runs.or_else(|| self.last_good()).map(|good| &*good.metadata.name)
+    }
+
     /// The last revision whose rollout has completed, to go back to from `failed`.
-    pub(super) fn good(&self, failed: &Revision) -> Result<(&'a Revision, Value), Refusal> {
+    pub(super) fn good(&self, failed: &Revision) -> Result<(&Revision, Value), Refusal> {
         let refusal = |is_for_migration, message| Err(Refusal { is_asked_for: false, is_for_migration, message });
-        let number = self.application.status.last_good_revision;
-        let good = number.and_then(|number| self.numbered(number));
+        let good = self.last_good();
         let good = good.filter(|good| good.metadata.name != failed.metadata.name && good.is_admitted());
         let Some((good, template)) = good.and_then(|good| Some((good, good.template()?))) else {
             return refusal(false, "No other revision has ever been rolled out to its end".to_owned());
@@ -130,17 +175,19 @@ impl<'a> History<'a> {
     /// Deletes the oldest revisions beyond the limit, none of which anything depends on.
     pub(super) fn trimmed(&self, wished: &Revision, current: Option<i64>) -> Vec<Step> {
         let (spec, status) = (&self.application.spec, &self.application.status);
+        let good = self.last_good().map(|good| good.revision);
         let limit = spec.revision_history_limit.map_or(KEPT, |limit| usize::try_from(limit).unwrap_or_default());
         let pinned = spec.rollback.as_ref().and_then(|rollback| rollback.to_revision);
-        let needed = [current, status.current_revision, status.last_good_revision, pinned, Some(wished.revision)];
+        let needed = [current, status.current_revision, good, pinned, Some(wished.revision)];
         let witness = self.revisions.iter().rev().find(|revision| revision.has_migrations());
         let is_needed = |revision: &Revision| {
-            needed.contains(&Some(revision.revision))
+            !revision.is_recorded()
+                || needed.contains(&Some(revision.revision))
                 || wished.note(ROLLED_BACK_TO) == Some(&*revision.metadata.name)
                 || witness.is_some_and(|witness| witness.metadata.name == revision.metadata.name)
         };
         let spare = self.revisions.iter().rev().filter(|revision| !is_needed(revision));
-        let forget = |revision: &&Arc<Revision>| {
+        let forget = |revision: &Arc<Revision>| {
             let metadata = revision.metadata();
             let (uid, version) = (metadata.uid.clone(), metadata.resource_version.clone());
             Step::Forget { key: metadata.key(), uid, version }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::application::Allowed;
+use crate::observe::revision::REVISION_ANNOTATION;
 use crate::observe::{Found, Kind};
 use crate::plan::{self, Plan, tests::application};
 
@@ -21,8 +22,15 @@ struct World {
     revisions: BTreeMap<String, Value>,
     jobs: BTreeMap<String, Value>,
     deployment: Value,
+    /// The template that the operator wrote last, and the Deployment as it was before that.
+    written: Value,
+    former: Value,
+    /// Whether pods are rendered in another way, as by another version of the operator.
+    is_restricted: bool,
     /// Writes so far, which is the version of what was written last.
     writes: u64,
+    /// The template of the first Deployment, if somebody wrote it of a wish that has changed since, and had no migrations.
+    unasked: Value,
     /// Successes that were noted, as revision and migration.
     noted: BTreeSet<(String, String)>,
 }
@@ -42,6 +50,7 @@ impl World {
             seen.status = serde_json::from_value(self.status.clone()).unwrap();
         }
         let mut observed = Observed {
+            enforces_restricted: self.is_restricted,
             revisions: self.revisions.values().map(decoded).collect(),
             jobs: self.jobs.values().map(decoded).collect(),
             ..Observed::default()
@@ -95,9 +104,14 @@ impl World {
             if left == 0 || !is_as_planned {
                 return false;
             }
-            let mut body = write.body.expect("the Deployment is never deleted");
-            body["metadata"]["uid"] = json!("deployment");
-            self.deployment = self.stamped(&body);
+            let body = write.body.expect("the Deployment is never deleted");
+            let written = std::mem::replace(&mut self.written, body["spec"]["template"].clone());
+            assert!(written == self.written || written.is_null() || self.tells_of(&written), "history has a gap");
+            if self.deployment.is_null() && application.metadata.generation != self.generation {
+                self.unasked = body["spec"]["template"].clone();
+            }
+            self.former = self.deployment.clone();
+            self.put(&body);
             self.check();
             left -= 1;
         }
@@ -105,9 +119,8 @@ impl World {
             let (application, observed) = self.see();
             let rollout = decide(&application, &observed);
             let good = self.deployment["status"]["availableReplicas"] == self.deployment["spec"]["replicas"];
-            let former = self.status["lastGoodRevision"].clone();
-            self.status = json!({"currentRevision": rollout.current,
-                "lastGoodRevision": if good { json!(rollout.current) } else { former }});
+            self.status = json!({"currentRevision": rollout.recorded, "observedGeneration": self.generation,
+                "lastGoodRevision": rollout.recorded.filter(|_| good).or(rollout.good)});
         }
         left > 0
     }
@@ -117,6 +130,7 @@ impl World {
             object.is_some_and(|object| object["metadata"]["resourceVersion"] == *version.0)
         };
         let done = match step {
+            Step::Record { .. } if application.metadata.generation != self.generation => false,
             Step::Record { body } => {
                 let name = body["metadata"]["name"].as_str().unwrap().to_owned();
                 let body = self.stamped(&body);
@@ -162,14 +176,56 @@ impl World {
     fn check(&self) {
         let running = self.jobs.values().filter(|job| job["status"].is_null()).count();
         assert!(running <= 1, "{running} migrations run at a time");
-        let template = &self.deployment["spec"]["template"];
-        let bears = |revision: &&Value| revision["data"]["spec"]["template"] == *template;
+        let bears = |revision: &&Value| revision["data"]["spec"]["template"] == self.written;
         if let Some(revision) = self.revisions.values().find(bears) {
             let state = &revision["metadata"]["annotations"][MIGRATIONS];
-            assert_ne!(state, PENDING, "pods run whose migrations have not succeeded");
+            let is_unasked = self.written == self.unasked;
+            assert!(state != PENDING || is_unasked, "pods run whose migrations have not succeeded");
         } else {
-            assert!(template.is_null(), "pods run of which no revision tells");
+            assert!(self.written.is_null() || self.tells_of(&self.written), "pods run of which no revision tells");
         }
+    }
+
+    /// Whether a revision has that template, be it on the Deployment.
+    fn tells_of(&self, template: &Value) -> bool {
+        let kept = self.deployment["metadata"]["annotations"][REVISION_ANNOTATION].as_str();
+        let kept = kept.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        self.revisions.values().chain(&kept).any(|revision| revision["data"]["spec"]["template"] == *template)
+    }
+
+    /// Whoever writes the Deployment.
+    fn put(&mut self, body: &Value) {
+        let mut body = body.clone();
+        body["metadata"]["uid"] = json!("deployment");
+        self.deployment = self.stamped(&body);
+    }
+
+    fn delete_deployment(&mut self) {
+        (self.deployment, self.written) = (Value::Null, Value::Null);
+    }
+
+    fn edit_deployment(&mut self) {
+        if !self.deployment.is_null() {
+            let mut body = self.deployment.clone();
+            body["spec"]["template"]["spec"]["containers"][0]["image"] = json!("edited");
+            self.put(&body);
+        }
+    }
+
+    /// `kubectl rollout undo` brings the annotations back that the Deployment had, too.
+    fn undo(&mut self) {
+        if !self.deployment.is_null() && !self.former.is_null() {
+            self.put(&self.former.clone());
+        }
+    }
+
+    fn numbers(&self) -> Vec<i64> {
+        let (application, observed) = self.see();
+        let rollout = decide(&application, &observed);
+        let recorded = self.revisions.values().filter_map(|revision| revision["revision"].as_i64());
+        let mut numbers: Vec<_> = recorded.chain(rollout.kept.and(rollout.recorded)).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn end_jobs(&mut self, condition: &str) {
@@ -250,10 +306,113 @@ fn migrations(args: &str) -> Value {
 }
 
 #[test]
+fn the_first_revision_is_kept_on_the_deployment_until_there_is_a_second_one() {
+    let mut world = World::new(&json!({"image": "one"}));
+    world.settle();
+    assert_eq!((world.writes, world.revisions.len(), world.numbers()), (1, 0, vec![1]));
+    assert_eq!(world.status["currentRevision"], 1);
+    world.set("replicas", json!(3));
+    world.settle();
+    assert_eq!((world.revisions.len(), world.numbers()), (0, vec![1]), "a scale is none");
+    // The process dies after each write, and what it left is enough for the next one.
+    world.set("image", json!("two"));
+    let recorded: Vec<usize> = (0..3)
+        .map(|_| {
+            world.carry_out(&world.see(), 1);
+            world.revisions.len()
+        })
+        .collect();
+    assert_eq!((recorded, world.image()), (vec![1, 2, 2], "two"));
+    world.settle();
+    let kept = &world.deployment["metadata"]["annotations"][REVISION_ANNOTATION];
+    assert_eq!((kept, world.numbers()), (&Value::Null, vec![1, 2]));
+    world.set("rollback", json!({"toRevision": 1}));
+    world.settle();
+    assert_eq!(world.image(), "one");
+}
+
+#[test]
+fn what_is_recorded_is_what_was_rendered_even_if_the_deployment_was_edited_meanwhile() {
+    let mut world = World::new(&json!({"image": "one", "migrations": null}));
+    world.settle();
+    world.edit_deployment();
+    world.set("image", json!("two"));
+    world.settle();
+    world.set("rollback", json!({"toRevision": 1}));
+    world.settle();
+    assert_eq!((world.image(), world.numbers()), ("one", vec![1, 2]));
+
+    // Whoever writes another text there makes no revision by that.
+    let mut world = World::new(&json!({"image": "one"}));
+    world.settle();
+    let mut forged = world.deployment.clone();
+    let text = forged["metadata"]["annotations"][REVISION_ANNOTATION].as_str().unwrap().replace("one", "evil");
+    forged["metadata"]["annotations"][REVISION_ANNOTATION] = json!(text);
+    world.put(&forged);
+    world.written = Value::Null;
+    world.set("image", json!("two"));
+    world.settle();
+    assert_eq!((world.image(), world.numbers()), ("two", vec![2]));
+}
+
+#[test]
+fn a_deployment_that_is_made_anew_keeps_its_number_unless_the_spec_has_changed_meanwhile() {
+    let mut world = World::new(&json!({"image": "one"}));
+    world.settle();
+    world.delete_deployment();
+    world.settle();
+    assert_eq!(world.numbers(), [1]);
+    world.set_pods(true);
+    world.settle();
+    world.delete_deployment();
+    world.set("image", json!("two"));
+    world.settle();
+    assert_eq!(world.numbers(), [2], "what it was is gone with the Deployment, and nothing else has its number");
+    assert_eq!((&world.status["currentRevision"], &world.status["lastGoodRevision"]), (&json!(2), &Value::Null));
+}
+
+#[test]
+fn a_template_that_is_long_is_recorded_at_once() {
+    let mut world = World::new(&json!({"args": ["a".repeat(20_000)]}));
+    world.settle();
+    assert_eq!((world.revisions.len(), world.numbers()), (1, vec![1]));
+}
+
+#[test]
+fn pods_that_wait_for_migrations_leave_the_first_revision_running_and_scaled() {
+    let mut world = World::new(&json!({"image": "one"}));
+    world.settle();
+    world.set("migrations", migrations("a"));
+    world.set("image", json!("two"));
+    world.set("replicas", json!(9));
+    world.carry_out(&world.see(), usize::MAX);
+    assert_eq!((world.image(), &world.deployment["spec"]["replicas"]), ("one", &json!(9)), "with the first plan");
+    assert_eq!(world.numbers(), [1, 2]);
+    world.settle();
+    assert_eq!(world.image(), "two");
+}
+
+#[test]
+fn the_revision_that_was_good_last_is_known_without_a_status() {
+    let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
+    world.settle();
+    // It was good, and nobody was there to tell it.
+    world.set_pods(true);
+    world.status = Value::Null;
+    world.set("image", json!("two"));
+    world.settle();
+    world.status = Value::Null;
+    world.set_pods(false);
+    world.settle();
+    assert!(matches!(world.phase(), Phase::RolledBack(_)), "{:?}", world.phase());
+    assert_eq!((world.image(), &world.status["lastGoodRevision"]), ("one", &json!(1)));
+}
+
+#[test]
 fn an_application_that_runs_gets_its_revision_with_one_write_and_no_other() {
     let mut world = World::new(&json!({"replicas": 2}));
     world.settle();
-    world.revisions.clear();
+    world.forget_revisions();
     world.writes = 0;
     assert!(world.plan().children.iter().all(|(kind, _)| *kind != Kind::Deployment));
     world.settle();
@@ -264,7 +423,7 @@ fn an_application_that_runs_gets_its_revision_with_one_write_and_no_other() {
 fn what_runs_already_is_not_migrated() {
     let mut world = World::new(&json!({}));
     world.settle();
-    world.revisions.clear();
+    world.forget_revisions();
     world.set("migrations", migrations("a"));
     world.settle();
     assert!(world.jobs.is_empty());
@@ -298,6 +457,17 @@ fn the_old_pods_stay_until_each_migration_has_succeeded_and_scaling_goes_on() {
 }
 
 impl World {
+    /// As after an upgrade from an operator that kept none.
+    fn forget_revisions(&mut self) {
+        self.revisions.clear();
+        let mut body = self.deployment.clone();
+        body["metadata"]["annotations"].as_object_mut().unwrap().remove(REVISION_ANNOTATION);
+        self.put(&body);
+        if let Some(write) = self.plan().children.remove(&Kind::Deployment) {
+            self.put(&write.body.unwrap());
+        }
+    }
+
     fn settle_failed(&mut self) {
         for _ in 0..3 {
             self.carry_out(&self.see(), usize::MAX);
@@ -414,6 +584,11 @@ enum Event {
     Automatic(bool),
     Paused(bool),
     Pin(Option<i64>),
+    DeleteDeployment,
+    EditDeployment,
+    Undo,
+    LoseStatus,
+    Upgrade,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -431,6 +606,13 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Automatic),
         1 => any::<bool>().prop_map(Event::Paused),
         1 => proptest::option::weighted(0.3, 1_i64..4).prop_map(Event::Pin),
+        1 => prop_oneof![
+            Just(Event::DeleteDeployment),
+            Just(Event::EditDeployment),
+            Just(Event::Undo),
+            Just(Event::LoseStatus),
+            Just(Event::Upgrade),
+        ],
     ]
 }
 
@@ -439,9 +621,11 @@ proptest! {
 
     #[test]
     fn whatever_dies_when_and_whatever_is_seen_late_migrations_come_first_and_all_comes_to_rest(
+        migrates in any::<bool>(),
         events in proptest::collection::vec(event(), 1..50),
     ) {
-        let mut world = World::new(&json!({"image": "i", "migrations": migrations("0")}));
+        let migrations_at_first = if migrates { migrations("0") } else { Value::Null };
+        let mut world = World::new(&json!({"image": "i", "migrations": migrations_at_first}));
         let mut memory = world.see();
         for event in events {
             match event {
@@ -466,6 +650,11 @@ proptest! {
                 }
                 Event::Paused(is_paused) => world.set("paused", json!(is_paused)),
                 Event::Pin(number) => world.set("rollback", json!({"toRevision": number})),
+                Event::DeleteDeployment => world.delete_deployment(),
+                Event::EditDeployment => world.edit_deployment(),
+                Event::Undo => world.undo(),
+                Event::LoseStatus => world.status = Value::Null,
+                Event::Upgrade => world.is_restricted = !world.is_restricted,
             }
         }
         world.set("paused", json!(false));
