@@ -11,7 +11,7 @@ mod migration;
 mod pod;
 pub mod ports;
 pub mod predict;
-mod quantity;
+pub mod quantity;
 mod revision;
 pub mod rollout;
 mod security;

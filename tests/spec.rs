@@ -157,13 +157,13 @@ fn what_the_operator_does_not_allow_is_said_and_the_application_runs_on() {
 #[test]
 fn a_child_that_the_server_refuses_is_told_at_once_in_its_words() {
     let Some((space, _operator)) = operated("refusing", &[]) else { return };
-    let resources = json!({"requests": {"cpu": "2"}, "limits": {"cpu": "1"}});
+    let resources = json!({"requests": {"example.com/gpu": 1}});
     let start = std::time::Instant::now();
     space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80, "resources": resources}));
     let seen = space.wait_for_status("web", "to be refused", |seen| reason(seen, "Degraded").1 == "ApplyRejected");
     record("a refused child is told", start.elapsed());
     let message = condition(&seen, "Ready").2;
-    assert!(message.contains("must be less than or equal to cpu limit"), "{message}");
+    assert!(message.contains("Limit must be set for non overcommitable resources"), "{message}");
     space.edit("applications", "web", &json!({"spec": {"resources": null}}));
     space.wait_until_ready("web");
 }
@@ -190,15 +190,87 @@ fn what_is_left_to_the_server_by_zero_or_by_nothing_is_no_fight() {
 }
 
 #[test]
-fn a_quantity_that_is_none_is_told_as_well() {
-    let Some((space, _operator)) = operated("quantity", &[]) else { return };
-    let resources = json!({"limits": {"memory": "512MB"}});
-    space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80, "resources": resources}));
-    let seen = space.wait_for_status("web", "to be refused", |seen| reason(seen, "Degraded").1 == "ApplyRejected");
-    let message = condition(&seen, "Ready").2;
-    assert!(message.contains("512MB") || message.contains("quantities must match"), "{message}");
-    space.edit("applications", "web", &json!({"spec": {"resources": null}}));
-    space.wait_until_ready("web");
+fn quantities_and_percentages_are_taken_in_every_form_that_kubernetes_takes() {
+    let Some(world) = World::shared() else { return };
+    let space = world.space("quantities");
+    let send = |spec: &Value| {
+        let mut whole = spec.clone();
+        (whole["image"], whole["port"]) = (json!("nginx"), json!(80));
+        let application = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
+            "metadata": {"name": "web"}, "spec": whole});
+        let path = format!("{}?dryRun=All", path("applications", &space.name));
+        let (code, said) = world.api.ask("POST", &path, &application);
+        (code, said["message"].as_str().unwrap_or_default().to_owned())
+    };
+    for good in [
+        json!(1),
+        json!("+1"),
+        json!("0.5"),
+        json!(".5"),
+        json!("1."),
+        json!("100m"),
+        json!("1e3"),
+        json!("1E-3"),
+        json!("1.5Gi"),
+        json!("2E"),
+        json!("9999Ei"),
+    ] {
+        let (code, said) = send(&json!({"resources": {"limits": {"memory": good}}}));
+        assert_eq!(code, 201, "{good}: {said}");
+    }
+    for bad in
+        [json!(""), json!("abc"), json!("512MB"), json!("1 Gi"), json!("50%"), json!("-1"), json!(-1), json!("1e999")]
+    {
+        for (field, spec) in [
+            ("spec.resources.limits.memory", json!({"resources": {"limits": {"memory": bad}}})),
+            ("spec.volumes[0].emptyDir.sizeLimit", json!({"volumes": [{"name": "a", "emptyDir": {"sizeLimit": bad}}]})),
+        ] {
+            let (code, said) = send(&spec);
+            assert!(code == 422 && said.contains(field), "{spec}: {code} {said}");
+        }
+    }
+    for (request, limit, is_good) in [
+        (json!("500m"), json!(1), true),
+        (json!(1), json!("1"), true),
+        (json!("1Gi"), json!("1024Mi"), true),
+        (json!(2), json!("1999m"), false),
+        (json!("1Gi"), json!("1G"), false),
+        (json!("0.5"), json!(0), false),
+    ] {
+        for name in ["cpu", "memory", "ephemeral-storage"] {
+            let (code, said) = send(&json!({"resources": {"requests": {name: request}, "limits": {name: limit}}}));
+            let told = said.contains("must not be greater than their limits");
+            assert_eq!((code, told), if is_good { (201, false) } else { (422, true) }, "{request} {limit}: {said}");
+        }
+    }
+    for share in [json!("25%"), json!(1), json!(0), json!("100%")] {
+        let update = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": share}});
+        let (code, said) = send(&json!({"strategy": update, "podDisruptionBudget": {"maxUnavailable": share}}));
+        assert_eq!(code, 201, "{share}: {said}");
+    }
+}
+
+#[test]
+fn an_init_container_has_a_name_of_its_own() {
+    let Some(world) = World::shared() else { return };
+    let space = world.space("names");
+    let spec = |name: &str| json!({"image": "nginx", "port": 80, "initContainers": [{"name": name, "image": "a"}]});
+    let own = "must not have one called <name>-container";
+    let application = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
+        "metadata": {"name": "web"}, "spec": spec("web-container")});
+    let (code, said) = world.api.ask("POST", &path("applications", &space.name), &application);
+    assert!(code == 422 && said["message"].as_str().is_some_and(|said| said.contains(own)), "{said}");
+    for name in ["container", "web", "a-container", "web-container-a", "other-web-container"] {
+        space.application(&format!("with-{name}"), &spec(name));
+    }
+    space.application("web", &spec("other-container"));
+    let at = format!("{}/web", path("applications", &space.name));
+    let (code, said) = world.api.ask("PATCH", &at, &json!({"spec": spec("web-container")}));
+    assert!(code == 422 && said["message"].as_str().is_some_and(|said| said.contains(own)), "{said}");
+    let twice = json!([{"name": "a", "image": "a"}, {"name": "a", "image": "b"}]);
+    let (code, said) = world.api.ask("PATCH", &at, &json!({"spec": {"initContainers": twice}}));
+    let message = said["message"].as_str().unwrap_or_default();
+    assert!(code == 422 && message.contains("spec.initContainers[1]: Duplicate value"), "{said}");
 }
 
 #[test]

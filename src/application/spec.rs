@@ -75,6 +75,7 @@ pub struct ApplicationSpec {
     pub env_from: Option<Verbatim<Vec<EnvFromSource>>>,
 
     /// CPU and memory that the container asks for (`requests`) and may use at most (`limits`).
+    #[schemars(transform = resource_rules)]
     pub resources: Option<Verbatim<ResourceRequirements>>,
 
     /// Restarts the container when it fails.
@@ -300,6 +301,23 @@ pub(super) fn env_rules(schema: &mut Schema) {
             &mut env["items"],
             "!has(self.valueFrom) || !has(self.value) || self.value == ''",
             "give either value or valueFrom, not both",
+        );
+    });
+}
+
+/// The three resources are named, since servers before 1.34 reckon that a quantity may have 3 MB: a rule for all that there
+/// may be, or for those of init containers as well, would be beyond what they let a definition cost.
+fn resource_rules(schema: &mut Schema) {
+    let amount = |place: &str| format!("(type({place}) == string ? quantity({place}) : quantity('0').add({place}))");
+    let (request, limit) = (amount("self.requests[name]"), amount("self.limits[name]"));
+    change(schema, |resources| {
+        add_rule(
+            resources,
+            &format!(
+                "!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, \
+                 !(name in self.requests) || !(name in self.limits) || !{request}.isGreaterThan({limit}))"
+            ),
+            "requests of cpu, memory and ephemeral-storage must not be greater than their limits",
         );
     });
 }

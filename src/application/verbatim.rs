@@ -7,15 +7,26 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The longest string, in characters: room for a script in `args`, far below the 1.5 MB that etcd takes of a whole object.
 const LONGEST: u32 = 32_768;
 
 /// The longest of those strings that are called `name`: a DNS subdomain's, which is the longest name that Kubernetes has.
 const LONGEST_NAME: u32 = 253;
+
+/// The longest of those that may be a number as well: a port's name (RFC 6335), which is longer than any percentage.
+const LONGEST_PORT: u32 = 15;
+
+/// What a quantity is written like: as `resource.ParseQuantity` reads it, but for a minus, which none of those that an
+/// Application has may bear, and for exponents of more digits, since 2^63 is the largest that can be held.
+pub const QUANTITY: &str = r"^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$";
+
+/// The longest quantity, in characters: the 19 digits of the largest, and nine behind the point, have room.
+const LONGEST_QUANTITY: u32 = 32;
 
 /// The most entries of a list and of a map. More than anybody writes by hand; few enough that rules over all of them stay
 /// within the cost that the API server allows.
@@ -78,23 +89,32 @@ impl<T: JsonSchema> JsonSchema for Verbatim<T> {
     }
 
     /// The schema of `T` with bounds, and without the descriptions, which would make up nine tenths of the definition.
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = T::json_schema(generator).to_value();
-        bound(&mut schema, "");
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // One of its own, which refers to types by name: else a quantity looks like anything that is a number or a string.
+        let mut generator = SchemaGenerator::default();
+        let mut schema = generator.subschema_for::<T>().to_value();
+        bound(&mut schema, "", generator.definitions());
         Schema::try_from(schema).unwrap_or_default()
     }
 }
 
-/// Bounds the schema of the field called `field`, and of all below it.
-fn bound(schema: &mut Value, field: &str) {
+/// Puts in place of each reference what it refers to, and bounds the schema of the field called `field`, and of all below it.
+fn bound(schema: &mut Value, field: &str, definitions: &Map<String, Value>) {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        if *name == *Quantity::schema_name() {
+            *schema = quantity();
+            return;
+        }
+        *schema = definitions.get(name).cloned().unwrap_or_default();
+    }
     let Some(keywords) = schema.as_object_mut() else { return };
     keywords.remove("description");
     for (name, field) in keywords.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        bound(field, name);
+        bound(field, name, definitions);
     }
     for below in ["items", "additionalProperties"] {
         if let Some(below) = keywords.get_mut(below) {
-            bound(below, "");
+            bound(below, "", definitions);
         }
     }
     let limit = match keywords.get("type").and_then(Value::as_str) {
@@ -102,6 +122,7 @@ fn bound(schema: &mut Value, field: &str) {
         Some("string") if !keywords.contains_key("enum") => Some(("maxLength", LONGEST)),
         Some("array") => Some(("maxItems", MOST)),
         Some("object") if keywords.contains_key("additionalProperties") => Some(("maxProperties", MOST)),
+        None if keywords.contains_key("x-kubernetes-int-or-string") => Some(("maxLength", LONGEST_PORT)),
         _ => None,
     };
     if let Some((keyword, limit)) = limit {
@@ -109,11 +130,21 @@ fn bound(schema: &mut Value, field: &str) {
     }
 }
 
+/// The schema of a quantity. What it says of a string does not bind a number, and the other way round.
+fn quantity() -> Value {
+    json!({"x-kubernetes-int-or-string": true, "pattern": QUANTITY, "maxLength": LONGEST_QUANTITY, "minimum": 0})
+}
+
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::{EnvVar, Probe};
+    use k8s_openapi::api::core::v1::{EnvVar, Probe, ResourceRequirements};
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
     use super::*;
+
+    fn schema_of<T: JsonSchema>() -> Value {
+        <Verbatim<T>>::json_schema(&mut SchemaGenerator::default()).to_value()
+    }
 
     #[test]
     fn a_value_is_kept_as_it_came_even_where_the_type_does_not_know_it() {
@@ -124,16 +155,23 @@ mod tests {
 
     #[test]
     fn a_schema_has_bounds_and_no_descriptions() {
-        let schema = SchemaGenerator::default().root_schema_for::<Verbatim<Vec<EnvVar>>>().to_value();
+        let schema = schema_of::<Vec<EnvVar>>();
         assert_eq!((&schema["type"], &schema["maxItems"]), (&json!("array"), &json!(MOST)));
-        let definition = schema.to_string();
-        assert!(!definition.starts_with("{\"description"), "{definition}");
-        let generator =
-            schemars::generate::SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
-        let schema = generator.into_generator().into_root_schema_for::<Verbatim<Vec<EnvVar>>>().to_value();
         let entry = &schema["items"]["properties"];
         assert_eq!(entry["name"], json!({"type": "string", "maxLength": LONGEST_NAME}));
         assert_eq!(entry["value"], json!({"type": "string", "maxLength": LONGEST}));
         assert!(!schema.to_string().contains("description"), "{schema}");
+    }
+
+    #[test]
+    fn a_quantity_is_told_from_a_port_and_from_a_percentage() {
+        let resources = schema_of::<ResourceRequirements>();
+        for field in ["limits", "requests"] {
+            assert_eq!(resources["properties"][field]["additionalProperties"], quantity(), "{field}");
+        }
+        let other = json!({"x-kubernetes-int-or-string": true, "maxLength": LONGEST_PORT});
+        assert_eq!(schema_of::<IntOrString>(), other);
+        assert_eq!(schema_of::<Probe>()["properties"]["httpGet"]["properties"]["port"], other);
+        assert!(!resources.to_string().contains("$ref"), "{resources}");
     }
 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::schema;
 use crate::application::{Application, ApplicationSpec, ApplicationStatus, NAME_MAX};
 
+/// What the name of the application's own container ends in, behind the Application's.
+const CONTAINER: &str = "-container";
+
 /// The `CustomResourceDefinition` of `Application`.
 pub fn application() -> Value {
     let resource = Application::RESOURCE;
@@ -74,6 +77,18 @@ fn root_schema() -> Value {
                 "name must start with a letter and consist of lower-case letters, digits and \
                  '-', such as shop-2, because the Service <name>-service is looked up in DNS",
             ),
+            {
+                "rule": format!(
+                    "!has(self.spec) || !has(self.spec.initContainers) || \
+                     !self.spec.initContainers.exists(container, container.name.endsWith('{CONTAINER}') && \
+                     container.name.substring(0, container.name.size() - {}) == self.metadata.name) || \
+                     oldSelf.hasValue() && has(oldSelf.value().spec) && has(oldSelf.value().spec.initContainers) && \
+                     self.spec.initContainers == oldSelf.value().spec.initContainers",
+                    CONTAINER.len()
+                ),
+                "optionalOldSelf": true,
+                "message": "spec.initContainers must not have one called <name>-container, as the application's own is",
+            },
         ],
     })
 }

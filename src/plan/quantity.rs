@@ -4,6 +4,12 @@
 
 use serde_json::Value;
 
+/// The largest number that a binary suffix can make, which the API server stores in place of any larger one.
+const LARGEST: f64 = 9_223_372_036_854_775_807.0;
+
+/// The least power of ten that the schema's pattern has no room for.
+const TOO_LARGE: f64 = 1e100;
+
 /// Powers of a suffix: the base, and the exponent.
 const SUFFIXES: [(&str, i32, i32); 16] = [
     ("Ki", 2, 10),
@@ -23,6 +29,11 @@ const SUFFIXES: [(&str, i32, i32); 16] = [
     ("E", 10, 18),
     ("", 10, 0),
 ];
+
+/// Returns true for a quantity as the schema's pattern has it: none that is negative, or beyond all measure.
+pub(crate) fn is_one(text: &str) -> bool {
+    number(&Value::from(text)).is_some_and(|number| (0.0..TOO_LARGE).contains(&number))
+}
 
 /// Returns true if both are quantities, and the same number.
 pub(super) fn is_same(one: &Value, other: &Value) -> bool {
@@ -47,7 +58,8 @@ fn number(value: &Value) -> Option<f64> {
     if !plain(digits) {
         return None;
     }
-    Some(digits.parse::<f64>().ok()? * f64::from(*base).powi(*exponent))
+    let number = digits.parse::<f64>().ok()? * f64::from(*base).powi(*exponent);
+    Some(if *base == 2 { number.min(LARGEST) } else { number })
 }
 
 #[cfg(test)]
@@ -66,6 +78,7 @@ mod tests {
             (json!("1e3"), json!("1k")),
             (json!("2E"), json!("2e18")),
             (json!("0.0000000001"), json!("1n")),
+            (json!("9999Ei"), json!("9223372036854775807")),
         ] {
             assert!(is_same(&one, &other), "{one} {other}");
         }
@@ -82,6 +95,18 @@ mod tests {
             (json!(""), json!("0")),
         ] {
             assert!(!is_same(&one, &other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_the_pattern_has_is_one_and_nothing_else() {
+        for text in ["0", "1", "+1", "1.", ".5", "0.5Gi", "500m", "1e3", "1E-3", "2E", "9999Ei", "1n"] {
+            assert!(is_one(text), "{text}");
+        }
+        for text in
+            ["", "-1", "abc", "512MB", "1 Gi", "1gi", "1K", "e3", "1e", "1e999", "Mi", ".", "1.5.5", "50%", "NaN"]
+        {
+            assert!(!is_one(text), "{text}");
         }
     }
 }

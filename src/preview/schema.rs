@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::application::NAME_MAX;
 use crate::manifests::crd;
+use crate::plan::quantity;
 
 /// Fields of a whole object that the definition's schema leaves to the API server.
 const WHOLE: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -51,6 +52,11 @@ fn walk(value: &mut Value, schema: &Value, path: &str, faults: &mut Vec<String>)
     if let Some(choices) = schema["enum"].as_array().filter(|choices| !choices.contains(value)) {
         let choices: Vec<_> = choices.iter().map(shown).collect();
         fault(format!("{} is none of {}", shown(value), choices.join(", ")));
+    }
+    // There is one pattern, as a test holds.
+    let pattern = schema["pattern"].as_str().and(value.as_str());
+    if let Some(text) = pattern.filter(|text| !quantity::is_one(text)) {
+        fault(format!("{text} is no quantity, such as 500m or 1Gi"));
     }
     let size = match value {
         Value::String(text) => Some(("Length", text.chars().count(), "characters")),
@@ -165,6 +171,7 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::application::verbatim::QUANTITY;
 
     fn admitted(spec: &Value) -> (Value, Vec<String>) {
         let mut object = json!({"apiVersion": "minetto.dev/v1alpha1", "kind": "Application",
@@ -200,10 +207,29 @@ mod tests {
                 "spec.readinessProbe.httpGet.port: is required",
             ),
             (json!({"image": "i", "nodeSelector": {"a": 1}}), "spec.nodeSelector.a: must be string, not integer"),
+            (
+                json!({"image": "i", "resources": {"limits": {"memory": "512MB"}}}),
+                "spec.resources.limits.memory: 512MB is no quantity, such as 500m or 1Gi",
+            ),
+            (
+                json!({"image": "i", "resources": {"limits": {"cpu": -1}}}),
+                "spec.resources.limits.cpu: must be 0 or more, not -1",
+            ),
         ] {
             let faults = admitted(&spec).1;
             assert!(faults.iter().any(|fault| fault == expected), "{spec}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn the_one_pattern_is_that_of_a_quantity() {
+        fn patterns(schema: &Value) -> Vec<String> {
+            let own = schema["pattern"].as_str().map(str::to_owned);
+            let below = schema.as_object().into_iter().flat_map(|fields| fields.values()).flat_map(patterns);
+            own.into_iter().chain(below).collect()
+        }
+        let found = patterns(&crd::application()["spec"]["versions"][0]["schema"]);
+        assert!(!found.is_empty() && found.iter().all(|pattern| pattern == QUANTITY), "{found:?}");
     }
 
     #[test]
