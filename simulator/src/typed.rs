@@ -123,17 +123,16 @@ pub fn compare(schema: &Schema, old: Option<&Value>, new: Option<&Value>) -> Com
                 pairs.entry(step).or_default().1.push(item);
             }
             for (step, (old, new)) in pairs {
-                let below = match (old.as_slice(), new.as_slice()) {
-                    ([], [new]) => compare(schema, None, Some(new)),
-                    ([old], []) => compare(schema, Some(old), None),
-                    ([old], [new]) => compare(schema, Some(old), Some(new)),
-                    // Items that can't be told apart are one leaf.
-                    (old, new) => {
-                        let leaf = |is: bool| if is { Fields::leaf() } else { Fields::default() };
-                        let (was, is) = (!old.is_empty(), !new.is_empty());
-                        Comparison { added: leaf(!was), removed: leaf(!is), modified: leaf(was && is && old != new) }
-                    }
+                // Items that can't be told apart are one leaf.
+                let only = |items: &Vec<_>| if items.len() == 1 { items.first().copied() } else { None };
+                let mut below = if old.len() < 2 || new.len() < 2 {
+                    compare(schema, only(&old), only(&new))
+                } else {
+                    let modified = if old == new { Fields::default() } else { Fields::leaf() };
+                    Comparison { modified, ..Comparison::default() }
                 };
+                below.removed.is_member |= old.len() > 1 && new.len() < 2;
+                below.added.is_member |= new.len() > 1 && old.len() < 2;
                 result.insert(&step, below);
             }
         }
