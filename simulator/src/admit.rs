@@ -49,6 +49,10 @@ pub fn complete(call: &Call<'_>, mut value: Value) -> Result<Value, Failure> {
         value["metadata"] = decode::builtin(&schema::builtin("ObjectMeta"), &metadata.into(), &mut unknown);
         if resource.nature == crate::resource::Nature::Custom {
             decode::prune(&resource.schema, &mut value);
+            // What is applied is not decoded as what is sent is.
+            if call.request.content_type != "application/apply-patch+yaml" {
+                decode::drop_nulls(&resource.schema, &mut value);
+            }
             decode::default(&resource.schema, &mut value);
         }
     }

@@ -140,26 +140,52 @@ pub fn prune(schema: &Schema, value: &mut Value) {
     }
 }
 
+/// A custom resource without nulls that are not allowed, and for which its definition has nothing to fill in.
+pub fn drop_nulls(schema: &Schema, value: &mut Value) {
+    match (&schema.shape, value) {
+        (Shape::Map { fields, others, .. }, Value::Object(map)) => {
+            let is_wanted = |field: &Schema| is_nullable(field) || field.default.is_some() || !field.text.is_object();
+            let field = |name: &String| fields.get(name).or(others.as_ref());
+            map.retain(|name, inner| !inner.is_null() || field(name).is_none_or(|field| is_wanted(field)));
+            for (name, inner) in map.iter_mut().filter(|(name, _)| *name != "metadata") {
+                if let Some(field) = field(name) {
+                    drop_nulls(field, inner);
+                }
+            }
+        }
+        (Shape::List { items, .. }, Value::Array(list)) => list.iter_mut().for_each(|item| drop_nulls(items, item)),
+        _ => {}
+    }
+}
+
 /// A custom resource with what its definition fills in.
 pub fn default(schema: &Schema, value: &mut Value) {
     match (&schema.shape, value) {
         (Shape::Map { fields, others, .. }, Value::Object(map)) => {
             for (name, field) in fields.iter().filter(|(name, _)| *name != "metadata") {
                 if let Some(default) = &field.default {
-                    let present = map.entry(name.clone()).or_insert_with(|| default.clone());
-                    // A null gives way, unless it is allowed.
-                    if present.is_null() && field.text["nullable"] != true {
-                        *present = default.clone();
-                    }
+                    map.entry(name.clone()).or_insert_with(|| default.clone());
                 }
             }
             for (name, inner) in map.iter_mut().filter(|(name, _)| *name != "metadata") {
                 if let Some(field) = fields.get(name).or(others.as_ref()) {
-                    default(field, inner);
+                    fill(field, inner);
                 }
             }
         }
-        (Shape::List { items, .. }, Value::Array(list)) => list.iter_mut().for_each(|item| default(items, item)),
+        (Shape::List { items, .. }, Value::Array(list)) => list.iter_mut().for_each(|item| fill(items, item)),
         _ => {}
     }
+}
+
+/// Fills in what is inside of a value, and the value itself if it is a null that is not allowed.
+fn fill(schema: &Schema, value: &mut Value) {
+    if let Some(default) = schema.default.as_ref().filter(|_| value.is_null() && !is_nullable(schema)) {
+        *value = default.clone();
+    }
+    default(schema, value);
+}
+
+fn is_nullable(schema: &Schema) -> bool {
+    schema.text["nullable"] == true
 }

@@ -128,9 +128,25 @@ impl Cause {
         Self { reason: "FieldValueNotSupported", field: field.into(), message }
     }
 
+    /// A text of more characters than the schema allows.
+    pub fn too_long(field: impl Into<String>, most: u64) -> Self {
+        let message = format!("Too long: may not be more than {most} byte{}", plural(most));
+        Self { reason: "FieldValueTooLong", field: field.into(), message }
+    }
+
+    /// More items or fields than the schema allows.
+    pub fn too_many(field: impl Into<String>, count: u64, most: u64) -> Self {
+        let message = format!("Too many: {count}: must have at most {most} item{}", plural(most));
+        Self { reason: "FieldValueTooMany", field: field.into(), message }
+    }
+
     fn render(&self) -> Value {
         json!({"reason": self.reason, "message": self.message, "field": self.field})
     }
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 impl Failure {

@@ -151,17 +151,16 @@ fn is_new_wish(resource: &Resource, object: &Value, old: &Value) -> bool {
     }
 }
 
-/// What is wrong with an object.
-pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+/// What is wrong with an object that was written, or of which `subresource` was.
+pub fn validate(resource: &Resource, subresource: &str, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     match resource.nature {
         Nature::Deployment => deployment::validate(object, old),
         Nature::ReplicaSet => replica_set::validate(object),
         Nature::Pod => pod::containers(&object["spec"], "spec.containers"),
         Nature::Job => job::validate(object, old),
         Nature::Service => service::validate(object, old),
-        Nature::Custom => custom::validate(&resource.schema, object, old),
-        Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain | Nature::Definition => {
-            Vec::new()
-        }
+        Nature::Custom => custom::validate(resource, subresource, object, old),
+        Nature::Definition => definition::validate(object),
+        Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain => Vec::new(),
     }
 }

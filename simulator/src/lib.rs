@@ -21,7 +21,11 @@
 pub mod failure; // pure: why -> Status
 pub mod object; // pure: what is asked of any object
 pub mod identity; // pure: seed -> uids, addresses, suffixes
+pub mod rule; // pure: a rule's text -> what keeps it
 pub mod schema; // pure: OpenAPI -> how values are made and merged
+pub mod format; // pure: text -> whether it is of a format
+pub mod term; // pure: JSON and schema -> what rules see
+pub mod typing; // pure: a rule and a schema -> whether its types are right
 pub mod fields; // pure: sets of fields
 pub mod typed; // pure: values and schema -> fields, differences, merges
 pub mod managed; // pure: who owns which field

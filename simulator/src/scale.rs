@@ -63,7 +63,7 @@ pub fn write(state: &mut State, call: &Call<'_>) -> Written {
     };
     object::set(&mut changed, "managedFields", managed.render());
     kind::prepare_update(&call.resource, "", &mut changed, &old, &mut state.identities)?;
-    let causes = kind::validate(&call.resource, &changed, Some(&old));
+    let causes = kind::validate(&call.resource, "", &changed, Some(&old));
     if !causes.is_empty() {
         return Err(call.about(name).invalid(&call.resource.kind, &causes));
     }

@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use crate::rule::Rule;
+
 /// The built-in types as a real API server publishes them, without descriptions. Held against one by a test.
 const BUILTIN: &str = include_str!("../schemas/builtin.json");
 
@@ -17,6 +19,8 @@ pub struct Schema {
     pub default: Option<Value>,
     /// How a strategic merge patch treats it.
     pub strategy: Strategy,
+    /// What has to hold of it beyond its type (`x-kubernetes-validations`).
+    pub rules: Vec<Rule>,
     /// The schema's own text, for what is validated.
     pub text: Value,
 }
@@ -130,7 +134,7 @@ fn parse(text: &Value, types: &mut dyn FnMut(&str) -> Arc<Schema>) -> Schema {
     };
     if let Some(name) = text.get("$ref").and_then(Value::as_str) {
         let named = types(name);
-        return Schema { shape: named.shape.again(), default, strategy, text: named.text.clone() };
+        return Schema { shape: named.shape.again(), default, strategy, rules: Vec::new(), text: named.text.clone() };
     }
     let is_true = |name: &str| text.get(name).and_then(Value::as_bool) == Some(true);
     let shape = match word("type") {
@@ -165,7 +169,10 @@ fn parse(text: &Value, types: &mut dyn FnMut(&str) -> Arc<Schema>) -> Schema {
         _ if is_true("x-kubernetes-preserve-unknown-fields") => Shape::Any,
         _ => Shape::Scalar,
     };
-    Schema { shape, default, strategy, text: text.clone() }
+    // One that does not compile keeps a definition from being stored.
+    let rules = text.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+    let rules = rules.filter_map(|rule| Rule::compile(rule).ok()).collect();
+    Schema { shape, default, strategy, rules, text: text.clone() }
 }
 
 impl Shape {

@@ -277,7 +277,7 @@ fn insert(state: &mut State, call: &Call<'_>, mut object: Value, managed: &Manag
             }
         }
     }
-    causes.extend(kind::validate(&call.resource, &object, None));
+    causes.extend(kind::validate(&call.resource, &call.target.subresource, &object, None));
     if !causes.is_empty() {
         return Err(call.about(&name).invalid(&call.resource.kind, &causes));
     }
@@ -333,7 +333,7 @@ fn replace(state: &mut State, call: &Call<'_>, old: &Value, mut new: Value, mana
         // Seen: they are told twice, though only once in the message.
         causes.extend(causes.clone());
     }
-    causes.extend(kind::validate(&call.resource, &new, Some(old)));
+    causes.extend(kind::validate(&call.resource, &call.target.subresource, &new, Some(old)));
     if !causes.is_empty() {
         return Err(call.about(name).invalid(&call.resource.kind, &causes));
     }
