@@ -2,6 +2,7 @@
 
 mod content;
 mod read;
+mod sample;
 mod write;
 
 use proptest::collection::vec;
@@ -34,6 +35,8 @@ fn resources() -> impl Strategy<Value = &'static str> {
         "applications",
         "applications",
         "applications",
+        "samples",
+        "samples",
         "replicasets",
         "jobs",
     ])

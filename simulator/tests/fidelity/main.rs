@@ -7,6 +7,8 @@
 mod grammar;
 mod normal;
 mod operation;
+mod ratchet;
+mod refused;
 mod schemas;
 mod side;
 
@@ -18,6 +20,7 @@ use std::{env, fs, process, thread};
 
 use cluster::{Cluster, Options};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use serde_json::Value;
 
 use crate::operation::Operation;
 use crate::side::Pair;
@@ -98,8 +101,16 @@ fn kubeconfig() -> Option<&'static Path> {
 }
 
 fn pair() -> Option<Pair> {
-    let definition = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/10-application.yaml");
-    Some(Pair::new(kubeconfig()?, &fs::read_to_string(definition).expect("the definition")))
+    Some(Pair::new(
+        kubeconfig()?,
+        &[definition("../crds/10-application.yaml"), definition("tests/fidelity/sample.yaml")],
+    ))
+}
+
+/// A definition from a file of the package.
+fn definition(path: &str) -> Value {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("the definition");
+    serde_saphyr::from_str(&text).expect("the definition is YAML")
 }
 
 #[test]
@@ -134,4 +145,25 @@ fn the_simulator_answers_as_the_real_server_does() {
     });
     println!("{replayed} operations of kept sequences and {} new ones", DONE.load(Ordering::Relaxed) - replayed);
     assert!(complaints.is_empty(), "FIDELITY_SEED={seed}\n\n{}", complaints.join("\n\n"));
+}
+
+#[test]
+fn a_definition_with_a_rule_that_makes_no_sense_is_refused_where_the_real_server_refuses_it() {
+    let Some(pair) = pair() else { return };
+    for definition in refused::definitions() {
+        let [real, simulated] = pair.refusals(&definition);
+        assert_eq!(real[0], 422, "{definition}");
+        assert_eq!(real, simulated, "{definition}");
+    }
+}
+
+#[test]
+fn an_object_may_go_on_breaking_what_its_definition_did_not_forbid_before() {
+    let Some(pair) = pair() else { return };
+    let strict = definition("tests/fidelity/ratchet.yaml");
+    let loose = ratchet::loose(&strict);
+    let space = format!("ratchet-{:x}", *RUN);
+    let (before, after) = (ratchet::before(), ratchet::after());
+    let difference = pair.differ_across(&space, [&loose, &strict], &ratchet::probe(), [&before, &after]);
+    assert!(difference.is_none(), "{}", difference.unwrap_or_default());
 }

@@ -20,7 +20,7 @@ pub(crate) struct Operation {
 }
 
 /// The resources of the grammar, and where they are served.
-pub(crate) const RESOURCES: [(&str, &str); 7] = [
+pub(crate) const RESOURCES: [(&str, &str); 9] = [
     ("configmaps", "/api/v1"),
     ("services", "/api/v1"),
     ("namespaces", "/api/v1"),
@@ -28,6 +28,8 @@ pub(crate) const RESOURCES: [(&str, &str); 7] = [
     ("replicasets", "/apis/apps/v1"),
     ("jobs", "/apis/batch/v1"),
     ("applications", "/apis/minetto.dev/v1alpha1"),
+    ("samples", "/apis/fidelity.test/v1"),
+    ("ratchets", "/apis/fidelity.test/v1"),
 ];
 
 impl Operation {

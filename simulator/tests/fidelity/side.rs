@@ -21,6 +21,9 @@ use crate::operation::{Operation, RESOURCES, root};
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Between two looks at whether a definition has effect.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The name of the object by which a watch knows that all has been told.
 const LAST: &str = "zz-last";
 
@@ -48,7 +51,7 @@ struct Side {
 }
 
 impl Pair {
-    pub(crate) fn new(kubeconfig: &Path, definition: &str) -> Self {
+    pub(crate) fn new(kubeconfig: &Path, definitions: &[Value]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let config = Config::from_kubeconfig(kubeconfig, None).expect("the cluster's kubeconfig");
@@ -58,11 +61,50 @@ impl Pair {
             transport::connect_with(&config, options).expect("a usable configuration")
         };
         let simulator = Simulator::new(1, Arc::new(Timestamp::now)).service();
-        let definition: Value = serde_saphyr::from_str(definition).expect("the definition is YAML");
-        for server in [&real, &simulator] {
-            runtime.block_on(define(server, &definition));
+        let pair = Self { runtime, real, simulator };
+        for definition in definitions {
+            pair.define(definition);
         }
-        Self { runtime, real, simulator }
+        pair
+    }
+
+    /// Teaches both servers a definition.
+    fn define(&self, definition: &Value) {
+        for server in [&self.real, &self.simulator] {
+            self.runtime.block_on(define(server, definition));
+        }
+    }
+
+    /// How both refuse a definition: the code, and of each cause the reason and the field.
+    pub(crate) fn refusals(&self, definition: &Value) -> [Value; 2] {
+        [&self.real, &self.simulator].map(|server| {
+            let sent = send(server, "POST", DEFINITIONS, "application/json", definition);
+            let (code, answer) = self.runtime.block_on(sent);
+            let causes = answer["details"]["causes"].as_array();
+            let causes = causes.into_iter().flatten().map(|cause| json!([cause["reason"], cause["field"]]));
+            json!([code, causes.collect::<Vec<_>>()])
+        })
+    }
+
+    /// Where the two differ if a definition becomes stricter between `before` and `after`: then it refuses `probe`.
+    pub(crate) fn differ_across(
+        &self,
+        space: &str,
+        [loose, strict]: [&Value; 2],
+        probe: &Operation,
+        [before, after]: [&[Operation]; 2],
+    ) -> Option<String> {
+        self.define(loose);
+        self.runtime.block_on(async {
+            let mut sides = [Side::new(&self.real, space).await, Side::new(&self.simulator, space).await];
+            if let Some(difference) = compare(&mut sides, before).await {
+                return Some(difference);
+            }
+            for side in &mut sides {
+                side.tighten(strict, probe).await;
+            }
+            compare(&mut sides, after).await
+        })
     }
 
     /// What the real server answers to a GET.
@@ -75,18 +117,11 @@ impl Pair {
     /// Where the two differ; `None` if they don't.
     pub(crate) fn differ(&self, space: &str, operations: &[Operation]) -> Option<String> {
         self.runtime.block_on(async {
-            let mut real = Side::new(&self.real, space).await;
-            let mut simulated = Side::new(&self.simulator, space).await;
-            for (number, operation) in operations.iter().enumerate() {
-                let (a, b) = (real.carry_out(operation).await, simulated.carry_out(operation).await);
-                if a != b {
-                    return Some(explain(
-                        &format!("operation {number}, {} {}", operation.method, operation.path),
-                        &a,
-                        &b,
-                    ));
-                }
+            let mut sides = [Side::new(&self.real, space).await, Side::new(&self.simulator, space).await];
+            if let Some(difference) = compare(&mut sides, operations).await {
+                return Some(difference);
             }
+            let [mut real, mut simulated] = sides;
             for (resource, _) in RESOURCES.iter().filter(|(name, _)| *name != "namespaces") {
                 if !operations.iter().any(|operation| operation.resource() == *resource) {
                     continue;
@@ -107,17 +142,33 @@ impl Pair {
     }
 }
 
-/// Teaches a server what an Application is, and waits until it knows.
+/// Where definitions are.
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// Teaches a server a definition, and waits until it knows it.
 async fn define(server: &Service, definition: &Value) {
-    let uri = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let (code, answer) = send(server, "POST", uri, "application/json", definition).await;
+    let (code, answer) = send(server, "POST", DEFINITIONS, "application/json", definition).await;
     assert!(matches!(code, 201 | 409), "{answer}");
-    let resource = "/apis/minetto.dev/v1alpha1/applications";
+    let spec = &definition["spec"];
+    let word = |value: &Value| value.as_str().expect("a word").to_owned();
+    let version = word(&spec["versions"][0]["name"]);
+    let resource = format!("/apis/{}/{version}/{}", word(&spec["group"]), word(&spec["names"]["plural"]));
     let started = std::time::Instant::now();
-    while send(server, "GET", resource, "", &Value::Null).await.0 != 200 {
+    while send(server, "GET", &resource, "", &Value::Null).await.0 != 200 {
         assert!(started.elapsed() < PATIENCE, "the definition has no effect");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Carries the same out on both sides, and says where they first differ.
+async fn compare([real, simulated]: &mut [Side; 2], operations: &[Operation]) -> Option<String> {
+    for (number, operation) in operations.iter().enumerate() {
+        let (a, b) = (real.carry_out(operation).await, simulated.carry_out(operation).await);
+        if a != b {
+            return Some(explain(&format!("operation {number}, {} {}", operation.method, operation.path), &a, &b));
+        }
+    }
+    None
 }
 
 /// The two answers, and the lines in which they differ.
@@ -144,6 +195,20 @@ impl Side {
         Self { service: service.clone(), space: space.to_owned(), normal, known, last, pages }
     }
 
+    /// Makes a definition stricter, and waits until it refuses `probe`, which is a dry run.
+    async fn tighten(&mut self, definition: &Value, probe: &Operation) {
+        let name = definition["metadata"]["name"].as_str().expect("a name");
+        let patch = json!({"spec": {"versions": definition["spec"]["versions"]}});
+        let uri = format!("{DEFINITIONS}/{name}");
+        let (code, answer) = send(&self.service, "PATCH", &uri, "application/merge-patch+json", &patch).await;
+        assert_eq!(code, 200, "{answer}");
+        let started = std::time::Instant::now();
+        while send(&self.service, &probe.method, &probe.uri(&self.space), &probe.content, &probe.body).await.0 != 422 {
+            assert!(started.elapsed() < PATIENCE, "the definition has no effect");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Makes a request, and returns code and answer without what must differ.
     async fn carry_out(&mut self, operation: &Operation) -> Value {
         let object = operation.object();
@@ -162,8 +227,9 @@ impl Side {
         if let Some(token) = answer["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
             self.pages.insert(operation.resource().to_owned(), token.to_owned());
         }
-        // A difference that is known: who is refused is not warned.
-        let warnings = if code < 300 { warnings } else { Vec::new() };
+        // Differences that are known: who is refused is not warned, and others are of unknown fields alone.
+        let is_known = |warning: &String| code < 300 && warning.contains("unknown field");
+        let warnings: Vec<String> = warnings.into_iter().filter(is_known).collect();
         json!([code, warnings, self.normal.answer(&answer)])
     }
 

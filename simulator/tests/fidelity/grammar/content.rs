@@ -4,7 +4,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::sample;
 
 /// An object of a resource that any server takes.
 pub(crate) fn smallest(resource: &str, name: &str) -> Value {
@@ -14,6 +16,7 @@ pub(crate) fn smallest(resource: &str, name: &str) -> Value {
         "deployments" | "replicasets" => object["spec"] = deployment(None, &[container("main", "image")]),
         "jobs" => object["spec"] = job(),
         "applications" => object["spec"] = json!({"image": "image", "port": 80}),
+        "samples" => object["spec"] = json!({}),
         _ => {}
     }
     object
@@ -27,6 +30,7 @@ pub(super) fn shell(resource: &str, name: &str) -> Value {
         "replicasets" => ("apps/v1", "ReplicaSet"),
         "jobs" => ("batch/v1", "Job"),
         "applications" => ("minetto.dev/v1alpha1", "Application"),
+        "samples" => ("fidelity.test/v1", "Sample"),
         _ => ("v1", "Namespace"),
     };
     json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}})
@@ -164,8 +168,8 @@ fn content(resource: &'static str) -> BoxedStrategy<Value> {
         "applications" => {
             let image = select(vec!["image", "image:1", ""]);
             let replicas = option::of(select(vec![0, 1, 2]));
-            (image, select(vec![80, 81, 70_000]), replicas, option::weighted(0.1, Just(1)))
-                .prop_map(|(image, port, replicas, other)| {
+            (image, select(vec![80, 81, 70_000]), replicas, option::weighted(0.1, Just(1)), sample::fields(resource))
+                .prop_map(|(image, port, replicas, other, fields)| {
                     let mut spec = json!({"image": image, "port": port});
                     if let Some(replicas) = replicas {
                         spec["replicas"] = replicas.into();
@@ -173,19 +177,38 @@ fn content(resource: &'static str) -> BoxedStrategy<Value> {
                     if let Some(other) = other {
                         spec["other"] = other.into();
                     }
+                    for (name, value) in fields {
+                        spec[name] = value;
+                    }
                     json!({"spec": spec})
                 })
                 .boxed()
         }
+        "samples" => sample::fields(resource)
+            .prop_map(|fields| json!({"spec": fields.into_iter().map(named).collect::<Map<_, _>>()}))
+            .boxed(),
         _ => Just(json!({})).boxed(),
     }
 }
 
+fn named((name, value): (&str, Value)) -> (String, Value) {
+    (name.to_owned(), value)
+}
+
+/// Names, some of them against the rules of an Application.
+fn names(resource: &'static str) -> impl Strategy<Value = &'static str> {
+    let others = vec!["1a", "a.b", "a-name-of-fifty-three-characters-which-is-one-too-many", "A"];
+    prop_oneof![
+        20 => super::names(),
+        u32::from(resource == "applications") => select(others),
+    ]
+}
+
 pub(super) fn object(resource: &'static str) -> impl Strategy<Value = (&'static str, Value)> {
-    (super::names(), metadata(), content(resource)).prop_map(move |(name, metadata, content)| {
+    (names(resource), metadata(), content(resource)).prop_map(move |(name, metadata, content)| {
         let mut object = shell(resource, name);
         let mut metadata = metadata;
-        if resource == "applications" && metadata["finalizers"] == json!([]) {
+        if matches!(resource, "applications" | "samples") && metadata["finalizers"] == json!([]) {
             // A difference that is known.
             metadata["finalizers"] = Value::Null;
         }
@@ -200,4 +223,32 @@ pub(super) fn object(resource: &'static str) -> impl Strategy<Value = (&'static 
         }
         (name, object)
     })
+}
+
+/// Fields of a status, where the definition says something of them.
+pub(super) fn status(resource: &'static str) -> BoxedStrategy<Vec<(&'static str, Value)>> {
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "A", "message": "", "lastTransitionTime": "2024-01-01T00:00:00Z"});
+    let (good, bad) = (condition("Ready", "True"), condition("Ready", "Maybe"));
+    let fields = match resource {
+        "samples" => vec![
+            ("count", json!(1)),
+            ("count", json!(0)),
+            ("count", json!(-1)),
+            ("phase", json!("Ready")),
+            ("phase", json!("Lost")),
+            ("reasons", json!(["a"])),
+            ("reasons", json!(["a", "a"])),
+            ("reasons", json!(["a", "b", "c", "d"])),
+        ],
+        "applications" => vec![
+            ("conditions", json!([good])),
+            ("conditions", json!([bad])),
+            ("conditions", json!([good, good])),
+            ("replicas", json!(-1)),
+            ("observedGeneration", json!(3_000_000_000_i64)),
+            ("readyReplicas", json!(3_000_000_000_i64)),
+        ],
+        _ => return Just(Vec::new()).boxed(),
+    };
+    vec(select(fields), 0..3).boxed()
 }

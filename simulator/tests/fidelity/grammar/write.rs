@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::content::object;
+use super::content::{self, object};
+use super::sample::without_mistyped;
 use super::{managers, names};
 use crate::operation::Operation;
 
@@ -181,6 +182,7 @@ pub(super) fn apply(resource: &'static str) -> BoxedStrategy<Operation> {
             if let Some(uid) = uid {
                 body["metadata"]["uid"] = uid.into();
             }
+            without_mistyped(resource, &mut body);
             Operation {
                 method: "PATCH".into(),
                 path: format!("{resource}/{name}"),
@@ -194,9 +196,12 @@ pub(super) fn apply(resource: &'static str) -> BoxedStrategy<Operation> {
 
 pub(super) fn status(resource: &'static str) -> BoxedStrategy<Operation> {
     let how = select(vec![MERGE, APPLY, "PUT"]);
-    (object(resource), select(vec![0, 1, 2]), how, managers())
-        .prop_map(move |((name, mut body), replicas, how, manager)| {
-            body["status"] = json!({"replicas": replicas});
+    (object(resource), select(vec![0, 1, 2]), how, managers(), content::status(resource))
+        .prop_map(move |((name, mut body), replicas, how, manager, status)| {
+            body["status"] = if resource == "samples" { json!({}) } else { json!({"replicas": replicas}) };
+            for (field, value) in status {
+                body["status"][field] = value;
+            }
             if resource == "services" {
                 body["status"] = json!({"loadBalancer": {}});
             }
@@ -209,6 +214,7 @@ pub(super) fn status(resource: &'static str) -> BoxedStrategy<Operation> {
             }
             if how == APPLY {
                 body["metadata"] = json!({"name": name});
+                without_mistyped(resource, &mut body);
             }
             Operation {
                 method: if how == "PUT" { "PUT" } else { "PATCH" }.into(),
