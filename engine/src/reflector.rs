@@ -47,8 +47,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// server.
 const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
-/// Time between two looks for a resource that the server does not know, such as one whose CRD is not applied yet.
-const PROBE: Duration = Duration::from_secs(2);
+/// First and longest time between two looks for a resource that the server does not know. The first is for one whose CRD is
+/// being applied just now; the longest, for one that may never come, is as often as anybody waits for it.
+const PROBE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// By how much earlier than asked a watch may end and still have ended in time: the server's clock is another.
 const EARLY: Duration = Duration::from_secs(2);
@@ -59,6 +60,7 @@ pub struct Reflector<T> {
     writer: Writer<T>,
     machine: Machine<T>,
     delays: Schedule,
+    probes: Schedule,
     /// The longest time between two audits of the cache; `None` for never.
     audits: Option<Duration>,
     /// Whether a watch has ended before its time since anything was last heard: the server may be another one now.
@@ -77,9 +79,9 @@ struct Upkeep<T> {
 impl<T: Object> Reflector<T> {
     /// A reflector that reads through `client` and writes to `writer`.
     pub fn new(client: Client, writer: Writer<T>) -> Self {
-        let delays = Schedule::new(FIRST_DELAY, LONGEST_DELAY);
+        let (delays, probes) = (Schedule::new(FIRST_DELAY, LONGEST_DELAY), Schedule::new(PROBE.0, PROBE.1));
         let (machine, audits) = (Machine::default(), Some(audits::AUDIT));
-        Self { client, writer, machine, delays, audits, is_cut: false, said: None }
+        Self { client, writer, machine, delays, probes, audits, is_cut: false, said: None }
     }
 
     /// Says how often the cache is held against a list of the server's, so that what a watch has lost is made good: after at
@@ -114,7 +116,7 @@ impl<T: Object> Reflector<T> {
                     let delay = jittered(self.delays.delay(failures), fastrand::f64());
                     asked.unwrap_or_default().min(LONGEST_ASKED).max(delay)
                 }
-                Pause::Probe => jittered(PROBE, fastrand::f64()),
+                Pause::Probe(looks) => jittered(self.probes.delay(looks), fastrand::f64()),
             };
             self.looking_meanwhile(sleep(delay), &mut upkeep.looks, &changed).await;
         }

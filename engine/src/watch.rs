@@ -277,7 +277,7 @@ impl<T: Object> Machine<T> {
             (_, End::Absent) => {
                 self.failures = 0;
                 self.relist(end);
-                Pause::Probe
+                Pause::Probe(self.absences.saturating_sub(ABSENCES_BELIEVED - 1).max(1))
             }
             (_, End::Regressed) => {
                 self.relist(end);

@@ -45,8 +45,8 @@ pub enum Pause {
     None,
     /// Wait as after this many failures in a row.
     Backoff(u32),
-    /// The resource is not there: look again now and then.
-    Probe,
+    /// The resource is not there: look again now and then, the more seldom the more looks there were since that is believed.
+    Probe(u32),
 }
 
 impl End {

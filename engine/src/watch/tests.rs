@@ -225,10 +225,11 @@ fn a_server_that_is_behind_is_waited_for_and_then_listed() {
 }
 
 #[test]
-fn an_absent_resource_is_probed() {
+fn an_absent_resource_is_probed_ever_more_seldom_once_its_absence_is_believed() {
     let mut machine = watching("5");
-    assert_eq!(machine.ended(End::Absent), Pause::Probe);
-    assert_eq!(machine.ended(End::Absent), Pause::Probe);
+    for looks in [1, 1, 1, 2, 3] {
+        assert_eq!(machine.ended(End::Absent), Pause::Probe(looks));
+    }
     assert_eq!(machine.request(), Request::List { continue_token: None, whole: false });
 }
 
