@@ -4,6 +4,7 @@
 //! is found there is kept beside the cache, and the caller plans again.
 
 mod rollout;
+mod takeover;
 
 use engine::api::{self, Client, Deleted, Deletion, Precondition, Subresource};
 use engine::events::{Kind, Recorder};
@@ -11,13 +12,12 @@ use engine::object::{Key, Metadata, Object, Uid};
 use engine::settle::{Settled, settle};
 use engine::store::Reader;
 use futures_util::future::{join, join_all};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::info;
 
 use crate::application::{Application, ApplicationStatus};
 use crate::observe::{Caches, Child, Kind as ChildKind, Marker};
-use crate::plan::{Cause, FORMER_FINALIZER, Finalizers, Plan, Write, compare, ports};
+use crate::plan::{Cause, FORMER_FINALIZER, Finalizers, Plan, Write, compare};
 
 /// What became of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,17 +184,7 @@ impl Writer {
         if claims && !self.is_current(application).await? {
             return Ok(Applied::Outdated);
         }
-        let mut answer = self.client.apply::<Child<K>>(&key, &body, &precondition).await;
-        // Ports that other writers own survive an apply, or make the server refuse it.
-        if needs_take_over(&answer, &body) {
-            match self.take_over::<Child<K>>(&key, &body, &precondition).await {
-                Ok(Some(precondition)) => {
-                    answer = self.client.apply::<Child<K>>(&key, &body, &precondition).await;
-                }
-                Ok(None) => {}
-                Err(error) => answer = Err(error),
-            }
-        }
+        let answer = self.apply_owning::<K>(application, &key, &body, &precondition, &cause).await;
         let child = match answer {
             Ok(child) => cache.remember(child),
             Err(error) => return self.settle(cache, &key, &precondition, error).await,
@@ -214,46 +204,6 @@ impl Writer {
         let live = self.caches.applications.remember(live);
         let is_same = |one: &Metadata| (one.uid.clone(), one.generation);
         Ok(is_same(&live.metadata) == is_same(&application.metadata) && !live.metadata.is_terminating())
-    }
-
-    /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what
-    /// that apply is to assume, or `None` if no port is owned by anybody else.
-    async fn take_over<C: Object>(
-        &self,
-        key: &Key,
-        wish: &Value,
-        planned: &Precondition,
-    ) -> Result<Option<Precondition>, api::Error> {
-        #[derive(Deserialize)]
-        struct Owned {
-            metadata: OwnedMetadata,
-            spec: Value,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct OwnedMetadata {
-            uid: Uid,
-            resource_version: engine::object::ResourceVersion,
-            #[serde(default)]
-            managed_fields: Vec<Value>,
-        }
-        let Some(Owned { metadata: live, spec }) = self.client.get_as::<Owned>(&C::RESOURCE, key).await? else {
-            return Ok(None);
-        };
-        let object = json!({"spec": spec});
-        // Another life of the name is for a new plan to judge.
-        if matches!(planned, Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid } if *uid != live.uid) {
-            return Ok(None);
-        }
-        let manager = self.client.field_manager();
-        let Some(managed_fields) = ports::take_over(&live.managed_fields, &object, wish, manager) else {
-            return Ok(None);
-        };
-        let body = json!({"metadata": {"resourceVersion": live.resource_version, "managedFields": managed_fields}});
-        let taken = self.client.merge::<C>(key, None, &body).await?;
-        info!(child = named::<C>(key), "took over ports that another writer owned");
-        let metadata = taken.metadata();
-        Ok(Some(Precondition::Unchanged { uid: metadata.uid.clone(), version: metadata.resource_version.clone() }))
     }
 
     /// Finds out what a write has met that was refused for its precondition, or whose answer was lost.
@@ -294,14 +244,6 @@ fn deletion(precondition: Precondition) -> Deletion {
         Precondition::SameLife { uid } => Deletion::same_life(uid),
         // No life has this uid, so that nothing is deleted.
         Precondition::Absent => Deletion::same_life(Uid::default()),
-    }
-}
-
-/// Returns true if an apply was refused, or has left ports that are not in `body`.
-fn needs_take_over<K: Marker>(answer: &Result<Child<K>, api::Error>, body: &Value) -> bool {
-    match answer {
-        Ok(child) => compare::drift(body, child.metadata(), &child.0.spec).is_some_and(|path| path.contains(".ports[")),
-        Err(error) => error.status().is_some_and(|status| status.code == 422),
     }
 }
 
