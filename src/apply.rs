@@ -49,6 +49,12 @@ pub enum Error {
         /// What went wrong.
         source: api::Error,
     },
+    /// Somebody else's object stands under the name.
+    #[error("{child} is there already, and is not this Application's; delete it")]
+    Occupied {
+        /// Kind and name of the object.
+        child: String,
+    },
     /// What was written is not what is stored: an admission webhook or policy changes it.
     #[error("{child} was written, but {path} is not as wished: a webhook or policy changes it")]
     Contested {

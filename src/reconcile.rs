@@ -156,6 +156,7 @@ impl Reconciler {
             Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
             Err(error) if error.is_unavailable() => return Err(failure(result)),
             Err(error @ Error::Contested { .. }) => Attempt::Contested(chain(error)),
+            Err(error @ Error::Occupied { .. }) => Attempt::Occupied(chain(error)),
             Err(error @ Error::Rejected { .. }) => Attempt::Rejected(chain(error)),
             Err(error) => Attempt::Failed(chain(error)),
         };

@@ -19,6 +19,8 @@ pub enum Attempt {
     Made,
     /// The API server will not have it; this is what it says.
     Rejected(String),
+    /// Somebody else's object stands under the name of one that the operator needs; this is which.
+    Occupied(String),
     /// Another writer changes it back each time; this is what.
     Contested(String),
     /// It did not work out this time; this is why.
@@ -105,6 +107,7 @@ fn judge(
     }
     match attempt {
         Attempt::Rejected(message) => return Verdict::broken(Reason::ApplyRejected, message.clone()),
+        Attempt::Occupied(message) => return Verdict::broken(Reason::ChildConflict, message.clone()),
         Attempt::Contested(message) => return Verdict::broken(Reason::Contested, message.clone()),
         Attempt::Failed(message) => return Verdict::waiting(Reason::ApplyFailed, message.clone()),
         Attempt::Made => {}

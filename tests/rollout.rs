@@ -232,6 +232,39 @@ fn a_migration_that_may_not_be_made_is_told_and_all_else_goes_on() {
 }
 
 #[test]
+fn somebody_elses_revision_or_job_under_a_name_that_is_needed_is_told_and_waited_out() {
+    let Some(space) = Space::new("occupied") else { return };
+    let mut operator = space.operator();
+    let migrations = json!([{"name": "schema", "args": ["migrate"]}]);
+    let spec =
+        json!({"image": "nginx:1", "replicas": 1, "port": 80, "migrations": migrations, "nodeSelector": nowhere()});
+    space.application("web", &spec);
+    let job = wait_for("the migration to begin", || jobs(&space).pop());
+    operator.kill();
+    let revision = space.list("controllerrevisions").pop().expect("a revision");
+    let revision = revision["metadata"]["name"].as_str().expect("a name").to_owned();
+    space.kubectl(&["delete", "job", &job]);
+    space.kubectl(&["delete", "controllerrevision", &revision]);
+
+    space.create("controllerrevisions", &json!({"metadata": {"name": revision}, "revision": 1, "data": {"a": 1}}));
+    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]});
+    let foreign = json!({"metadata": {"name": job}, "spec": {"suspend": true, "template": {"spec": pod}}});
+    space.create("jobs", &foreign);
+    operator.start_again();
+    for (kind, resource, name) in [("ControllerRevision", "controllerrevisions", &revision), ("Job", "jobs", &job)] {
+        let told = format!("{kind} {name} is there already, and is not this Application's; delete it");
+        space.wait_for_status("web", &told, |seen| {
+            condition(seen, "Ready") == ("False", "ChildConflict", told.as_str())
+        });
+        assert_eq!(space.get("deployments", "web-deployment"), None);
+        space.delete(resource, name);
+    }
+    space.wait_for_status("web", "to migrate", |seen| {
+        reason(seen, "Migrated").1 == "Migrating" && jobs(&space) == [job.as_str()]
+    });
+}
+
+#[test]
 fn a_rollout_that_fails_goes_back_and_waits_for_another_spec() {
     let Some(space) = Space::new("back") else { return };
     let mut operator = space.operator();

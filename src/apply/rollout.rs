@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tracing::info;
 
-use super::{Applied, Error, Writer, failure};
+use super::{Applied, Error, Writer, failure, named};
 use crate::application::Application;
 use crate::observe::Revision;
+use crate::observe::revision::is_own;
 use crate::plan::rollout::{Step, Told};
 
 impl Writer {
@@ -90,8 +91,18 @@ impl Writer {
                 cache.remember(created);
                 Ok(Applied::Done)
             }
+            Err(error) if error.is_conflict() && self.is_occupied::<T>(application, &key).await => {
+                Err(Error::Occupied { child: named::<T>(&key) })
+            }
             Err(error) => self.settle(cache, &key, &Precondition::Absent, error).await,
         }
+    }
+
+    /// Whether somebody else's object stands under the name, which the cache, of labelled objects alone, may not know.
+    async fn is_occupied<T: Object>(&self, application: &Application, key: &Key) -> bool {
+        let live = self.client.get::<T>(key).await.ok().flatten();
+        let metadata = live.as_ref().map(Object::metadata);
+        metadata.is_some_and(|there| !there.is_terminating() && !is_own(there, &application.metadata.uid))
     }
 
     async fn amend(&self, key: &Key, uid: Uid, version: ResourceVersion, mut body: Value) -> Result<Applied, Error> {

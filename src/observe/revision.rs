@@ -150,7 +150,8 @@ pub(crate) fn own<T: Object>(entries: Vec<Entry<T>>, uid: &Uid) -> Vec<std::sync
     own
 }
 
-fn is_own(metadata: &Metadata, uid: &Uid) -> bool {
+/// Whether the object is that of the Application with this uid.
+pub(crate) fn is_own(metadata: &Metadata, uid: &Uid) -> bool {
     match metadata.controller() {
         Some(owner) => owner.uid == *uid,
         None => metadata.annotations.get(OWNER_ANNOTATION).is_some_and(|marked| *marked == *uid.0),
