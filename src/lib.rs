@@ -12,6 +12,7 @@ pub mod trigger; // pure: a child's change -> the Application it concerns
 pub mod pace; // pure: how fast a new version replaces pods
 pub mod contest; // pure: another writer that never gives up
 pub mod config; // pure: configuration there is -> what pods are to run with, and from when
+pub mod readiness; // pure: how long a readiness probe may fail before that is told
 pub mod plan; // pure: wish and what there is -> the writes that are missing
 pub mod apply; // the writes, carried out
 pub mod contents; // what is in that configuration, as digests

@@ -22,7 +22,7 @@ pub use self::config::{ConfigMaps, Configuration, FollowersOf, Part, Rolled, Sec
 pub use self::gateway::{Gateway, RouteDefinition};
 pub use self::job::Job;
 pub use self::namespace::Namespace;
-pub use self::pod::Pod;
+pub use self::pod::{Pod, Unready};
 pub use self::revision::{Labelled, Revision};
 use crate::application::config::Source;
 use crate::application::{Application, Failure};
@@ -86,6 +86,8 @@ pub struct Observed {
     pub enforces_restricted: bool,
     /// Why a pod of the newest `ReplicaSet` does not run, if one doesn't.
     pub failure: Option<Failure>,
+    /// Which container of such a pod has run for the longest without being ready, if one isn't.
+    pub unready: Option<Unready>,
     /// Why a migration's pod does not run, or failed, by the name of its Job.
     pub migration_failures: BTreeMap<Arc<str>, Failure>,
     /// Its revisions.
@@ -161,6 +163,7 @@ impl Caches {
         let mut observed = Observed {
             enforces_restricted: self.enforces_restricted(&key.namespace),
             failure: pod::first_failure(&pods, newest),
+            unready: pod::longest_unready(&pods, newest),
             migration_failures: pod::migration_failures(&pods),
             revisions: revision::own(self.revisions.by_index::<Labelled>(key), uid),
             jobs: revision::own(self.jobs.by_index::<Labelled>(key), uid),

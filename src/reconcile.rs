@@ -19,6 +19,7 @@ use crate::contents::Contents;
 use crate::contest::Contests;
 use crate::observe::{Gateway, Kind as ChildKind, Observed};
 use crate::plan::{self, Plan};
+use crate::readiness;
 use crate::status::{self, Attempt};
 
 pub use self::paced::Paced;
@@ -69,6 +70,9 @@ impl Reconcile<Application> for Reconciler {
             let mut plan = plan::plan(&application, &observed, &self.allowed);
             plan.spared(&observed).for_each(|kind| cx.suppressed(&kind.resource()));
             self.tell_from_edits(key, &mut plan);
+            if let Some(wait) = readiness::wait(&application, &observed, Timestamp::now()) {
+                later = Some(later.map_or(wait, |later| later.min(wait)));
+            }
             if let Err(wait) = self.paced.turn(&application, &observed, || self.rendered_anew()) {
                 plan = plan.without_pods();
                 later = Some(later.map_or(wait, |later| later.min(wait)));

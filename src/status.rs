@@ -11,6 +11,7 @@ use crate::observe::child::{Condition as ChildCondition, Status};
 use crate::observe::{Configuration, Found, Gateway, Kind, Live, Observed};
 use crate::plan::rollout::{Phase, Rollout, Runs, decide};
 use crate::plan::{self, selector};
+use crate::readiness;
 
 /// What became of the last attempt to write the children.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,12 @@ pub fn status(
         Found::Absent | Found::Foreign(_) => Status::default(),
     };
     let rollout = decide(application, observed);
-    let verdict = judge(application, observed, allowed, attempt, &rollout);
+    let unready = readiness::failure(application, observed, now.0);
+    let verdict = explained(judge(application, observed, allowed, attempt, &rollout), unready.as_ref());
     let (current_revision, last_good_revision) =
         rollout::revisions(application, observed, &rollout, *attempt == Attempt::Made);
     let is_former = matches!(rollout.runs, Runs::Former(_)) && !matches!(rollout.phase, Phase::Pinned(_));
-    let failure = rollout.failure.as_ref().or(observed.failure.as_ref()).cloned();
+    let failure = rollout.failure.as_ref().or(observed.failure.as_ref()).or(unready.as_ref()).cloned();
     ApplicationStatus {
         conditions: conditions(application, &verdict, &rollout, now),
         observed_generation: application.metadata.generation,
@@ -134,6 +136,17 @@ fn judge(
     let verdict = unstartable(verdict, observed);
     // What is wrong with the pods goes before what is wrong with the way to them.
     if verdict.degraded { verdict } else { route::judge(application, observed).unwrap_or(verdict) }
+}
+
+/// The verdict, with what is known of a container that is not ready where pods are waited for.
+fn explained(verdict: Verdict, unready: Option<&Failure>) -> Verdict {
+    use Reason::{PodsNotReady, RollingOut, RolloutStalled, Scaling};
+    match (unready, verdict.reason) {
+        (Some(unready), RollingOut | Scaling | PodsNotReady | RolloutStalled) => {
+            Verdict { message: format!("{}. {unready}", verdict.message.trim_end_matches('.')), ..verdict }
+        }
+        _ => verdict,
+    }
 }
 
 /// The verdict, where something that new pods can't start without is not there. Those that run go on.

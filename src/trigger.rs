@@ -36,15 +36,15 @@ pub fn controller<T: Object>(change: &Change<T>) -> Vec<(Key, Urgency)> {
     controllers::<Application, T>(change)
 }
 
-/// The Application of a pod that has begun or ceased to fail, or fails in another way; nobody else reads pods.
+/// The Application of a pod that has begun or ceased to fail or to be unready, or fails in another way; nobody else reads pods.
 pub fn failing(change: &Change<Pod>) -> Vec<(Key, Urgency)> {
     let valid = |entry: Option<&Entry<Pod>>| match entry {
         Some(Entry::Valid(pod)) => Some(pod.clone()),
         _ => None,
     };
     let (old, new) = (valid(change.old.as_ref()), valid(change.new.as_ref()));
-    let failure = |pod: &Option<Arc<Pod>>| pod.as_ref().and_then(|pod| pod.failure());
-    if failure(&old) == failure(&new) {
+    let trouble = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|pod| (pod.failure(), pod.unready())).unwrap_or_default();
+    if trouble(&old) == trouble(&new) {
         return Vec::new();
     }
     let application = new.or(old).and_then(|pod| pod.application());

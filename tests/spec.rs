@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -330,7 +331,9 @@ fn an_autoscaler_and_a_budget_find_the_application() {
 fn a_pod_that_does_not_run_is_told_of_in_seconds_with_its_container_and_exit_code() {
     let Some((space, _operator)) = operated("failing", &[]) else { return };
     // No node is like that, so that nobody plays the kubelet for this pod but the test.
-    let spec = json!({"image": "nginx", "replicas": 1, "port": 80, "nodeSelector": {"example.com/none": "here"}});
+    let probe = json!({"tcpSocket": {"port": 80}, "periodSeconds": 2, "failureThreshold": 1});
+    let spec = json!({"image": "nginx", "replicas": 1, "port": 80, "readinessProbe": probe,
+        "nodeSelector": {"example.com/none": "here"}});
     space.application("web", &spec);
     let told = |what: &str, reason_of_pod: &str| {
         let start = std::time::Instant::now();
@@ -348,7 +351,8 @@ fn a_pod_that_does_not_run_is_told_of_in_seconds_with_its_container_and_exit_cod
         let container = json!({"name": "web-container", "image": "nginx", "imageID": "", "ready": false,
             "restartCount": 1, "state": state, "lastState": last});
         let path = format!("{}/{pod}/status", path("pods", &space.name));
-        let (code, said) = space.world.api.ask("PATCH", &path, &json!({"status": {"containerStatuses": [container]}}));
+        let status = json!({"status": {"containerStatuses": [container], "conditions": []}});
+        let (code, said) = space.world.api.ask("PATCH", &path, &status);
         assert_eq!(code, 200, "{said}");
     };
     say(json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}), json!({}));
@@ -360,6 +364,16 @@ fn a_pod_that_does_not_run_is_told_of_in_seconds_with_its_container_and_exit_cod
     let seen = told("to crash", "CrashLoopBackOff");
     let failure = &seen["status"]["failure"];
     assert_eq!((&failure["exitCode"], &failure["message"]), (&json!(3), &json!("no database")));
+
+    // What fails without ending shows in events alone; it is told once the probe had the time to fail as often as counts.
+    let now = Timestamp::now();
+    let started = Timestamp::from_second(now.as_second()).expect("a time");
+    say(json!({"running": {"startedAt": started.to_string()}}), json!({}));
+    let seen = space.wait_for_status("web", "to be unready", |seen| seen["status"]["failure"]["reason"] == "Unhealthy");
+    let late = Timestamp::now().duration_since(now);
+    assert!(late.as_secs() >= 1, "a probe every 2 s has not failed {late:?} after the start");
+    assert_eq!(reason(&seen, "Progressing"), ("True", "RollingOut"), "a slow start looks the same");
+    assert!(condition(&seen, "Ready").2.contains("container web-container: Unhealthy: it has run since"), "{seen}");
 
     space.edit("applications", "web", &json!({"spec": {"nodeSelector": null}}));
     let seen = space.wait_until_ready("web");

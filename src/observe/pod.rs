@@ -8,6 +8,8 @@ use std::sync::Arc;
 use engine::api::{Entry, Label, Labels, Scope, Selector};
 use engine::object::{Key, Metadata, Object, Resource};
 use engine::store::Index;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 
 use super::Kind;
@@ -46,6 +48,8 @@ struct PodStatus {
 struct ContainerStatus {
     name: Box<str>,
     ready: bool,
+    /// `false` as long as its startup probe has not succeeded.
+    started: Option<bool>,
     state: State,
     last_state: State,
 }
@@ -53,8 +57,15 @@ struct ContainerStatus {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct State {
+    running: Option<Running>,
     waiting: Option<Said>,
     terminated: Option<Said>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Running {
+    started_at: Option<Time>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,6 +74,17 @@ struct Said {
     reason: Box<str>,
     message: Box<str>,
     exit_code: i32,
+}
+
+/// A container that runs and is not ready: it is on its way, or its readiness probe fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// Its pod.
+    pub pod: Arc<str>,
+    /// Its name.
+    pub container: Box<str>,
+    /// When it began to run, by the kubelet's clock.
+    pub since: Timestamp,
 }
 
 impl Object for Pod {
@@ -134,6 +156,19 @@ impl Pod {
         })
     }
 
+    /// The container that runs and is not ready, if there is nothing worse to be said of the pod. One whose startup probe has not
+    /// succeeded is no such container: what becomes of that, the kubelet decides, and ends it.
+    pub fn unready(&self) -> Option<Unready> {
+        if self.metadata.is_terminating() || self.is_of_migration() || self.failure().is_some() {
+            return None;
+        }
+        let waits = |container: &&ContainerStatus| !container.ready && container.started != Some(false);
+        self.status.container_statuses.iter().filter(waits).find_map(|container| {
+            let since = container.state.running.as_ref()?.started_at.as_ref()?.0;
+            Some(Unready { pod: self.metadata.name.clone(), container: container.name.clone(), since })
+        })
+    }
+
     /// What is wrong with the pod as a whole.
     fn fault(&self) -> Option<(&str, Option<i32>, &str)> {
         let status = &self.status;
@@ -177,10 +212,22 @@ impl State {
 /// The failure to tell of, of several pods: the first by name, so that it does not change back and forth. Of the pods of
 /// `ReplicaSets`, those of the `newest` count alone, if it is known: another's are on their way out.
 pub fn first_failure(pods: &[Entry<Pod>], newest: Option<&str>) -> Option<Failure> {
-    let is_newest =
-        |pod: &Pod| newest.is_none_or(|newest| pod.metadata.controller().is_some_and(|owner| *owner.name == *newest));
-    let failures = valid(pods).filter(|pod| !pod.is_of_migration() && is_newest(pod)).filter_map(|pod| pod.failure());
+    let failures = serving(pods, newest).filter_map(|pod| pod.failure());
     failures.min_by(|one, other| one.pod.cmp(&other.pod))
+}
+
+/// The container that has run for the longest without being ready, of the pods that [`first_failure`] counts.
+pub fn longest_unready(pods: &[Entry<Pod>], newest: Option<&str>) -> Option<Unready> {
+    let unready = serving(pods, newest).filter_map(|pod| pod.unready());
+    unready.min_by(|one, other| (one.since, &one.pod).cmp(&(other.since, &other.pod)))
+}
+
+/// The pods of the `newest` `ReplicaSet`, or of all where that is not known.
+fn serving<'p>(pods: &'p [Entry<Pod>], newest: Option<&'p str>) -> impl Iterator<Item = &'p Arc<Pod>> {
+    let is_newest = move |pod: &Pod| {
+        newest.is_none_or(|newest| pod.metadata.controller().is_some_and(|owner| *owner.name == *newest))
+    };
+    valid(pods).filter(move |pod| !pod.is_of_migration() && is_newest(pod))
 }
 
 /// The last failure of each Job that runs a migration, by the Job's name; pods that are tried one after the other have names
@@ -258,6 +305,24 @@ mod tests {
         assert_eq!(told(&unschedulable), pod);
         let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "disk"});
         assert_eq!(told(&evicted), None, "another has taken its place");
+    }
+
+    #[test]
+    fn a_container_that_runs_and_is_not_ready_is_told_apart_from_one_that_starts_or_has_crashed() {
+        let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let unready = |fields: &Value| pod(&container(fields)).unready();
+        let found = unready(&json!({"state": running, "ready": false, "started": true})).expect("it is not ready");
+        assert_eq!((&*found.pod, &*found.container), ("web-deployment-1-a", "web-container"));
+        assert_eq!(found.since.to_string(), "2026-01-01T00:00:00Z");
+        for status in [
+            json!({"state": running, "ready": true, "started": true}),
+            json!({"state": running, "ready": false, "started": false}),
+            json!({"state": running, "ready": false, "lastState": {"terminated": {"exitCode": 2}}}),
+            json!({"state": {"waiting": {"reason": "ContainerCreating"}}}),
+            json!({"state": {"running": {"startedAt": null}}}),
+        ] {
+            assert_eq!(unready(&status), None, "{status}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::observe::child::{Condition, Live};
 use crate::observe::revision::{LAST_GOOD, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision};
 use crate::observe::{Found, Kind, Observed};
 use crate::plan::{compare, revision};
+use crate::readiness;
 
 /// Revisions that are kept beside those that are needed, where the spec doesn't say; the same as a Deployment's `ReplicaSets`.
 const KEPT: usize = 10;
@@ -163,7 +164,8 @@ impl<'a> History<'a> {
 
     /// Why it makes none.
     pub(super) fn failure(&self) -> String {
-        let of_pod = self.observed.failure.as_ref().map(ToString::to_string);
+        let failure = self.observed.failure.clone().or_else(|| self.observed.unready.as_ref().map(readiness::told));
+        let of_pod = failure.map(|failure| failure.to_string());
         of_pod.or_else(|| Some(self.stalled()?.message.to_string())).unwrap_or_default()
     }
 
