@@ -49,11 +49,13 @@ pub enum Error {
         /// What went wrong.
         source: api::Error,
     },
-    /// Somebody else's object stands under the name.
-    #[error("{child} is there already, and is not this Application's; delete it")]
+    /// What stands under the name can't be used, and does not go by itself.
+    #[error("{child} {why}")]
     Occupied {
         /// Kind and name of the object.
         child: String,
+        /// What is wrong with it, and what to do.
+        why: String,
     },
     /// What was written is not what is stored: an admission webhook or policy changes it.
     #[error("{child} was written, but {path} is not as wished: a webhook or policy changes it")]

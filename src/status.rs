@@ -20,7 +20,7 @@ pub enum Attempt {
     Made,
     /// The API server will not have it; this is what it says.
     Rejected(String),
-    /// Somebody else's object stands under the name of one that the operator needs; this is which.
+    /// What stands under the name of an object that the operator needs can't be used; this is which, and why.
     Occupied(String),
     /// Another writer changes it back each time; this is what.
     Contested(String),

@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{Space, condition, path, reason, wait_for, wait_until_good};
+use crate::support::{Space, condition, let_time_pass, path, reason, record, wait_for, wait_until_good};
 
 /// No node is like that, so that nobody plays the kubelet for a pod that wants it but the test.
 const NOWHERE: &str = "example.com/none";
@@ -262,6 +264,47 @@ fn somebody_elses_revision_or_job_under_a_name_that_is_needed_is_told_and_waited
     space.wait_for_status("web", "to migrate", |seen| {
         reason(seen, "Migrated").1 == "Migrating" && jobs(&space) == [job.as_str()]
     });
+}
+
+#[test]
+fn a_revision_that_lost_its_label_or_can_not_go_is_told_and_is_not_asked_for_again_and_again() {
+    let Some(space) = Space::new("unlabelled") else { return };
+    let _operator = space.operator();
+    space.application("web", &json!({"image": "nginx:1", "replicas": 1, "port": 80}));
+    space.wait_until_ready("web");
+    patch(&space, "web", &json!({"image": "nginx:2"}));
+    space.wait_until_ready("web");
+    let newest = space.list("controllerrevisions").into_iter().find(|revision| revision["revision"] == 2);
+    let newest = newest.expect("a second revision")["metadata"]["name"].as_str().expect("a name").to_owned();
+    let told = |why: &str| {
+        let told = format!("ControllerRevision {newest} {why}");
+        space.wait_for_status("web", &told, |seen| {
+            condition(seen, "Ready") == ("False", "ChildConflict", told.as_str())
+        });
+    };
+
+    space.kubectl(&["label", "controllerrevision", &newest, "minetto.dev/application-"]);
+    told("is there already, and lacks its label minetto.dev/application=web; give it back");
+    let requests = || {
+        let all = space.world.requests_of_operator().into_iter();
+        all.filter(|request| request.namespace == space.name && request.verb != "watch").count()
+    };
+    // The first retries come within milliseconds.
+    let_time_pass(Duration::from_secs(1));
+    let before = requests();
+    let_time_pass(Duration::from_secs(3));
+    let sent = requests() - before;
+    record("requests in 3 s about a revision without its label", sent);
+    assert!(sent <= 18, "{sent} requests in 3 s");
+    space.kubectl(&["label", "controllerrevision", &newest, "minetto.dev/application=web"]);
+    space.wait_until_ready("web");
+
+    space.edit("controllerrevisions", &newest, &json!({"metadata": {"finalizers": ["example.com/keep"]}}));
+    space.delete("controllerrevisions", &newest);
+    told("is being deleted, and its finalizer example.com/keep keeps it");
+    space.edit("controllerrevisions", &newest, &json!({"metadata": {"finalizers": null}}));
+    space.wait_until_ready("web");
+    assert_eq!(history(&space, "web"), [(1, "nginx:1".to_owned()), (2, "nginx:2".to_owned())]);
 }
 
 #[test]

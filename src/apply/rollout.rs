@@ -11,8 +11,12 @@ use tracing::info;
 use super::{Applied, Error, Writer, failure, named};
 use crate::application::Application;
 use crate::observe::Revision;
-use crate::observe::revision::is_own;
+use crate::observe::revision::{APPLICATION_LABEL, is_own};
 use crate::plan::rollout::{Step, Told};
+
+/// Finalizers by which an object goes after, or without, what it owns: the server's own, with which it goes by itself
+/// (`FinalizerDeleteDependents` and `FinalizerOrphanDependents` in meta/v1).
+const OF_DELETION: [&str; 2] = ["foregroundDeletion", "orphan"];
 
 impl Writer {
     /// Carries out `steps`, one after the other; the next is not begun where one was not made.
@@ -86,23 +90,36 @@ impl Writer {
         body: &Value,
     ) -> Result<Applied, Error> {
         let key = application.metadata.key().sibling(body["metadata"]["name"].as_str().unwrap_or_default());
-        match self.client.apply::<T>(&key, body, &Precondition::Absent).await {
+        let error = match self.client.apply::<T>(&key, body, &Precondition::Absent).await {
             Ok(created) => {
                 cache.remember(created);
-                Ok(Applied::Done)
+                return Ok(Applied::Done);
             }
-            Err(error) if error.is_conflict() && self.is_occupied::<T>(application, &key).await => {
-                Err(Error::Occupied { child: named::<T>(&key) })
-            }
-            Err(error) => self.settle(cache, &key, &Precondition::Absent, error).await,
+            Err(error) => error,
+        };
+        if error.is_conflict()
+            && let Some(why) = self.obstacle::<T>(application, &key).await
+        {
+            return Err(Error::Occupied { child: named::<T>(&key), why });
         }
+        self.settle(cache, &key, &Precondition::Absent, error).await
     }
 
-    /// Whether somebody else's object stands under the name, which the cache, of labelled objects alone, may not know.
-    async fn is_occupied<T: Object>(&self, application: &Application, key: &Key) -> bool {
-        let live = self.client.get::<T>(key).await.ok().flatten();
-        let metadata = live.as_ref().map(Object::metadata);
-        metadata.is_some_and(|there| !there.is_terminating() && !is_own(there, &application.metadata.uid))
+    /// Why what stands under the name stays there, and is no plan's: the cache, of labelled objects alone, may not know it.
+    async fn obstacle<T: Object>(&self, application: &Application, key: &Key) -> Option<String> {
+        let live = self.client.get::<T>(key).await.ok().flatten()?;
+        let (there, metadata) = (live.metadata(), &application.metadata);
+        if there.is_terminating() {
+            let keeper = there.finalizers.iter().find(|finalizer| !OF_DELETION.contains(&&***finalizer))?;
+            return Some(format!("is being deleted, and its finalizer {keeper} keeps it"));
+        }
+        if !is_own(there, &metadata.uid) {
+            return Some("is there already, and is not this Application's; delete it".to_owned());
+        }
+        let label = there.labels.get(APPLICATION_LABEL);
+        (label != Some(&*metadata.name)).then(|| {
+            format!("is there already, and lacks its label {APPLICATION_LABEL}={}; give it back", metadata.name)
+        })
     }
 
     async fn amend(&self, key: &Key, uid: Uid, version: ResourceVersion, mut body: Value) -> Result<Applied, Error> {

@@ -22,12 +22,16 @@ impl Writer {
         cause: &Cause,
     ) -> Result<Child<K>, api::Error> {
         let adopted = match (cause, planned) {
-            (Cause::Adoption, Precondition::Unchanged { uid, .. }) => {
+            (Cause::Adoption, Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid }) => {
                 self.adopt::<Child<K>>(application, key, uid).await?
             }
             _ => None,
         };
-        let planned = adopted.as_ref().unwrap_or(planned);
+        // What is not waited for before it is not waited for after it either.
+        let planned = match planned {
+            Precondition::Unchanged { .. } => adopted.as_ref().unwrap_or(planned),
+            Precondition::SameLife { .. } | Precondition::Absent => planned,
+        };
         let answer = self.client.apply::<Child<K>>(key, body, planned).await;
         // Ports that other writers own survive an apply, or make the server refuse it.
         if needs_take_over(&answer, body)

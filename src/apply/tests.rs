@@ -199,3 +199,26 @@ async fn a_child_that_is_no_longer_wished_for_is_deleted_and_one_that_is_gone_al
         assert_eq!(world.script.asked(), ["DELETE /api/v1/namespaces/shop/services/web-service"]);
     }
 }
+
+#[tokio::test]
+async fn what_the_go_operator_owned_is_taken_over_even_if_the_child_changes_too_fast_to_be_seen() {
+    let mut former = live("7");
+    former["metadata"]["annotations"] = json!({});
+    former["metadata"]["ownerReferences"][0]["controller"] = json!(false);
+    former["metadata"]["managedFields"] = json!([{"manager": "manager", "operation": "Update", "fieldsV1": {
+        "f:metadata": {"f:ownerReferences": {r#"k:{"uid":"u-1"}"#: {}}}, "f:spec": {"f:type": {}}}}]);
+    let web = json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u-1", "resourceVersion": "5",
+        "generation": 1}, "spec": {"image": "nginx:latest"}});
+    let mut world = world(&[(200, web), (200, former.clone()), (200, former.clone()), (200, live("9"))]);
+    let entry = serde_json::from_str(&former.to_string()).unwrap();
+    world.services.commit(Transaction::Upsert(Entry::Valid(Arc::new(entry))));
+    let observed = world.writer.caches.observe(&world.application.metadata.key(), &world.application.metadata.uid);
+    let hurried = plan(&world.application, &observed, &Allowed::default()).regardless_of_state();
+    let write =
+        hurried.children.into_iter().find_map(|(kind, write)| (kind == Kind::Service).then_some(write)).unwrap();
+    assert_eq!(write.cause, Cause::Adoption);
+    let applied = world.writer.child(&world.application, &world.writer.caches.services, write).await;
+    assert_eq!(applied.unwrap(), Applied::Done);
+    let web = "GET /apis/minetto.dev/v1alpha1/namespaces/shop/applications/web";
+    assert_eq!(world.script.asked(), [web, GET, PATCH, PATCH]);
+}
