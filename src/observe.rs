@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod job;
 pub mod namespace;
 pub mod pod;
+pub mod remnant;
 pub mod revision;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use self::gateway::{Gateway, RouteDefinition};
 pub use self::job::Job;
 pub use self::namespace::Namespace;
 pub use self::pod::{Pod, Unready};
+pub use self::remnant::Remnant;
 pub use self::revision::{Labelled, Revision};
 use crate::application::config::Source;
 use crate::application::{Application, Failure};
@@ -94,6 +96,8 @@ pub struct Observed {
     pub revisions: Vec<Arc<Revision>>,
     /// Jobs of its migrations.
     pub jobs: Vec<Arc<Job>>,
+    /// What may run of migrations beside these.
+    pub remnants: Vec<Remnant>,
     /// Whether there can be an `HTTPRoute`.
     pub gateway: Gateway,
     /// The configuration that its pods follow, if they follow one.
@@ -160,13 +164,15 @@ impl Caches {
         let pods = self.pods.by_index::<pod::OfApplication>(key);
         let deployment = children.get(&Kind::Deployment).and_then(Found::own);
         let newest = deployment.and_then(|deployment| deployment.status.newest_replica_set());
+        let jobs = self.jobs.by_index::<Labelled>(key);
         let mut observed = Observed {
             enforces_restricted: self.enforces_restricted(&key.namespace),
             failure: pod::first_failure(&pods, newest),
             unready: pod::longest_unready(&pods, newest),
             migration_failures: pod::migration_failures(&pods),
             revisions: revision::own(self.revisions.by_index::<Labelled>(key), uid),
-            jobs: revision::own(self.jobs.by_index::<Labelled>(key), uid),
+            remnants: remnant::remnants(&jobs, &pods, uid),
+            jobs: revision::own(jobs, uid),
             gateway: Gateway::of(&self.route_definition, self.routes.is_synced()),
             configuration: None,
             children,

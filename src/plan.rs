@@ -174,10 +174,12 @@ pub fn plan(application: &Application, observed: &Observed, allowed: &Allowed) -
     }
     // What pods are to run with has to be known before they are made.
     let is_settled = observed.configuration.as_ref().is_none_or(|configuration| configuration.rolled.is_some());
-    // What may not be written yet stays as it is.
+    let can_be_routed = observed.gateway == Gateway::Served;
+    // What may not be written yet stays as it is, and so does what nothing can take the place of yet.
     let can_be = |kind: &Kind| match kind {
         Kind::Deployment => rollout.runs != Runs::Nothing && is_settled,
-        Kind::HttpRoute => observed.gateway == Gateway::Served,
+        Kind::HttpRoute => can_be_routed,
+        Kind::Ingress => can_be_routed || !http::is_asked(application, rollout.port, true),
         _ => true,
     };
     let render = |kind| render_as(application, &rollout, observed.rolled(), kind);
@@ -193,14 +195,13 @@ pub fn render(application: &Application, observed: &Observed, kind: Kind) -> Opt
 
 /// The child of that kind around pods of the template that runs, with the configuration that is `rolled` out.
 fn render_as(application: &Application, rollout: &Rollout, rolled: Option<&Rolled>, kind: Kind) -> Option<Value> {
-    let port = || pod::port(application, &rollout.runs);
     let child = match kind {
         Kind::Deployment => deployment::render(application, rollout, rolled)?,
-        Kind::Service => service::render(application, port())?,
+        Kind::Service => service::render(application, rollout.port)?,
         Kind::PodDisruptionBudget => budget::render(application)?,
         Kind::HorizontalPodAutoscaler => autoscaler::render(application)?,
-        Kind::Ingress => http::ingress(application, port())?,
-        Kind::HttpRoute => http::route(application, port())?,
+        Kind::Ingress => http::ingress(application, rollout.port)?,
+        Kind::HttpRoute => http::route(application, rollout.port)?,
     };
     Some(named(application, child, kind))
 }
@@ -224,16 +225,16 @@ fn named(application: &Application, mut child: Value, kind: Kind) -> Value {
     child
 }
 
-/// The kinds of children that `application` wishes for.
-pub fn wished(application: &Application) -> impl Iterator<Item = Kind> {
-    let spec = &application.spec;
-    Kind::ALL.into_iter().filter(|kind| match kind {
+/// The kinds of children that `application` wishes for, around the pods that `rollout` has run.
+pub fn wished(application: &Application, rollout: &Rollout) -> impl Iterator<Item = Kind> {
+    let (spec, port) = (&application.spec, rollout.port);
+    Kind::ALL.into_iter().filter(move |kind| match kind {
         Kind::Deployment => true,
-        Kind::Service => spec.port.is_some() || spec.service.as_ref().is_some_and(|service| service.ports.is_some()),
+        Kind::Service => port.is_some() || spec.service.as_ref().is_some_and(|service| service.ports.is_some()),
         Kind::PodDisruptionBudget => spec.pod_disruption_budget.is_some(),
         Kind::HorizontalPodAutoscaler => spec.autoscaling.is_some(),
-        Kind::Ingress => http::is_asked(application, false),
-        Kind::HttpRoute => http::is_asked(application, true),
+        Kind::Ingress => http::is_asked(application, port, false),
+        Kind::HttpRoute => http::is_asked(application, port, true),
     })
 }
 

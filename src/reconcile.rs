@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, info, warn};
 
+use crate::application::http::Http;
 use crate::application::{Allowed, Application, Reason};
 use crate::apply::{Applied, Error, Writer};
 use crate::contents::Contents;
 use crate::contest::Contests;
-use crate::observe::{Gateway, Kind as ChildKind, Observed};
+use crate::observe::{Gateway, Observed};
 use crate::plan::{self, Plan};
 use crate::readiness;
 use crate::status::{self, Attempt};
@@ -228,7 +229,7 @@ impl Reconciler {
 }
 
 fn asks_for_route(application: &Application) -> bool {
-    plan::wished(application).any(|kind| kind == ChildKind::HttpRoute)
+    application.spec.http.as_ref().is_some_and(Http::is_route)
 }
 
 fn failure(result: Result<Applied, Error>) -> Failure {

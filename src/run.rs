@@ -33,7 +33,7 @@ use crate::observe::{
     Revision, RouteDefinition, Secrets, Services, Stamp, pod, revision,
 };
 use crate::reconcile::Reconciler;
-use crate::trigger::{controller as of_controller, enforcing, failing, followers, owner, routed};
+use crate::trigger::{enforcing, failing, followers, labelled as of_label, owner, routed};
 
 /// Who writes: the field manager of every apply, the controller of every event. Kubernetes files field ownership under it,
 /// so that it can never change.
@@ -151,8 +151,8 @@ pub async fn act(args: &Run, surroundings: Surroundings) -> Result<(), Error> {
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
-        .watches_in(&labelled, of_controller::<Revision>)
-        .watches_in(&labelled, of_controller::<Job>)
+        .watches_in(&labelled, of_label::<Revision>)
+        .watches_in(&labelled, of_label::<Job>)
         .watches(owner::<Ingresses>)
         .watches(owner::<HttpRoutes>)
         .optional::<Child<HttpRoutes>>()

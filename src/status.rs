@@ -66,7 +66,7 @@ pub fn status(
         last_good_revision,
         failure: failure.map(|failure| Failure { message: shortened(&failure.message), ..failure }),
         url: url(application, observed),
-        resources: resources::resources(application, observed),
+        resources: resources::resources(application, observed, &rollout),
         selector: selector(&application.metadata.name),
     }
 }
@@ -98,7 +98,7 @@ fn judge(
     let name = &application.metadata.name;
     // What stands under the name of a child that is not wished for is in nobody's way.
     let can_be = |kind: &Kind| *kind != Kind::HttpRoute || observed.gateway == Gateway::Served;
-    let wished: Vec<Kind> = plan::wished(application).filter(can_be).collect();
+    let wished: Vec<Kind> = plan::wished(application, rollout).filter(can_be).collect();
     let foreign = wished.iter().find_map(|kind| match observed.of(*kind) {
         Found::Foreign(whose) => Some((kind, whose)),
         _ => None,
@@ -135,7 +135,7 @@ fn judge(
     };
     let verdict = unstartable(verdict, observed);
     // What is wrong with the pods goes before what is wrong with the way to them.
-    if verdict.degraded { verdict } else { route::judge(application, observed).unwrap_or(verdict) }
+    if verdict.degraded { verdict } else { route::judge(application, observed, rollout).unwrap_or(verdict) }
 }
 
 /// The verdict, with what is known of a container that is not ready where pods are waited for.

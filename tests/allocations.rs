@@ -16,7 +16,7 @@ use application_operator::observe::{
 use application_operator::plan::plan;
 use application_operator::reconcile::Reconciler;
 use application_operator::status::{Attempt, status};
-use application_operator::trigger::{controller as of_controller, failing, owner};
+use application_operator::trigger::{failing, labelled as of_label, owner};
 use bytes::Bytes;
 use engine::api::Client;
 use engine::controller::{Controller, Cx, Failure, Outcome, Reconcile};
@@ -127,8 +127,8 @@ async fn an_application_that_is_as_it_should_be_costs_few_allocations_and_no_wri
         .watches(owner::<Services>)
         .watches(owner::<Budgets>)
         .watches(owner::<Autoscalers>)
-        .watches_in(&revision::scope([]), of_controller::<Revision>)
-        .watches_in(&revision::scope([]), of_controller::<Job>)
+        .watches_in(&revision::scope([]), of_label::<Revision>)
+        .watches_in(&revision::scope([]), of_label::<Job>)
         .watches_in(&pod::scope(std::iter::empty::<&str>()), failing)
         .elected_by(engine::lease::Leadership::always());
     let caches = Caches {

@@ -308,6 +308,38 @@ fn a_revision_that_lost_its_label_or_can_not_go_is_told_and_is_not_asked_for_aga
 }
 
 #[test]
+fn a_migration_waits_for_what_may_run_another_one_in_a_pod_of_a_deleted_job_or_in_an_earlier_life() {
+    let Some(space) = Space::new("remnants") else { return };
+    let _operator = space.operator();
+    let migrations = json!([{"name": "schema", "args": ["migrate"]}]);
+    let spec = json!({"image": "nginx:1", "replicas": 1, "migrations": migrations, "nodeSelector": nowhere()});
+    space.application("web", &spec);
+    let pod = pod_of_job(&space, "web-mig-schema");
+    let job = jobs(&space).pop().expect("its Job");
+    let mut finalizers = space.get("pods", &pod).expect("it")["metadata"]["finalizers"].clone();
+    finalizers.as_array_mut().expect("the Job's own").push(json!("example.com/keep"));
+    space.edit("pods", &pod, &json!({"metadata": {"finalizers": finalizers}}));
+    let waits = |remnant: &str| {
+        let told = format!("Migration schema waits until {remnant} has ended, which may run one as well");
+        space.wait_for_status("web", &told, |seen| {
+            condition(seen, "Migrated") == ("Unknown", "Migrating", told.as_str())
+        });
+    };
+    space.kubectl(&["delete", "job", &job, "--cascade=background"]);
+    waits(&format!("pod {pod}"));
+    assert_eq!(jobs(&space), Vec::<String>::new());
+    space.edit("pods", &pod, &json!({"metadata": {"finalizers": null}}));
+    assert_eq!(wait_for("the Job to be made anew", || jobs(&space).pop()), job);
+
+    space.kubectl(&["delete", "application", "web", "--cascade=orphan"]);
+    space.application("web", &spec);
+    waits(&format!("Job {job}"));
+    assert_eq!(jobs(&space), [job.as_str()]);
+    space.kubectl(&["delete", "job", &job]);
+    assert_ne!(wait_for("the new life's own Job", || jobs(&space).pop()), job);
+}
+
+#[test]
 fn a_rollout_that_fails_goes_back_and_waits_for_another_spec() {
     let Some(space) = Space::new("back") else { return };
     let mut operator = space.operator();

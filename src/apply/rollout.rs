@@ -1,6 +1,6 @@
 //! Carries out the steps of a rollout: revisions recorded, amended and forgotten, Jobs started and stopped.
 
-use engine::api::{Deleted, Deletion, Precondition, Propagation};
+use engine::api::{Collection, Deleted, Deletion, Entry, Label, Labels, Precondition, Propagation, Selector};
 use engine::events::Kind;
 use engine::object::{Key, Metadata, Object, ResourceVersion, Uid};
 use engine::store::Reader;
@@ -10,8 +10,9 @@ use tracing::info;
 
 use super::{Applied, Error, Writer, failure, named};
 use crate::application::Application;
-use crate::observe::Revision;
+use crate::observe::job::MIGRATION_LABEL;
 use crate::observe::revision::{APPLICATION_LABEL, is_own};
+use crate::observe::{Pod, Revision};
 use crate::plan::rollout::{Step, Told};
 
 /// Finalizers by which an object goes after, or without, what it owns: the server's own, with which it goes by itself
@@ -63,6 +64,9 @@ impl Writer {
             Step::Start { migration, body, revision, version } => {
                 if !self.is_as_seen(application, &revision, &version).await? {
                     return Ok(Applied::Outdated);
+                }
+                if self.is_migrating(application).await? {
+                    return Ok(Applied::Ahead);
                 }
                 let applied = self.create(application, jobs, &body).await?;
                 if applied == Applied::Done {
@@ -120,6 +124,20 @@ impl Writer {
         (label != Some(&*metadata.name)).then(|| {
             format!("is there already, and lacks its label {APPLICATION_LABEL}={}; give it back", metadata.name)
         })
+    }
+
+    /// Whether a pod runs a migration of the Application, or of an earlier life of it, that the cache may not know yet.
+    async fn is_migrating(&self, application: &Application) -> Result<bool, Error> {
+        let metadata = &application.metadata;
+        let labels = vec![
+            Label::In(APPLICATION_LABEL.into(), vec![(&*metadata.name).into()]),
+            Label::Exists(MIGRATION_LABEL.into()),
+        ];
+        let selector = Selector { labels: Labels(labels), ..Selector::default() };
+        let collection = Collection { namespace: Some(metadata.namespace.clone()), selector };
+        let pods = self.client.list::<Pod>(&collection, None, None).await;
+        let pods = pods.map_err(|error| failure::<Pod>(&metadata.key(), error))?.entries;
+        Ok(pods.iter().filter_map(Entry::valid).any(|pod| pod.runs_migration()))
     }
 
     async fn amend(&self, key: &Key, uid: Uid, version: ResourceVersion, mut body: Value) -> Result<Applied, Error> {

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 
 use super::Kind;
+use super::job::MIGRATION_LABEL;
 use super::revision::APPLICATION_LABEL;
 use crate::application::Failure;
 
@@ -114,8 +115,8 @@ pub fn scope<'n>(namespaces: impl IntoIterator<Item = &'n str>) -> Scope {
 }
 
 impl Pod {
-    /// The Application that it runs for: the one that it is labelled with, if a `ReplicaSet` of its Deployment owns it, or the
-    /// Job of a migration.
+    /// The Application that it runs for: the one that it is labelled with, if a `ReplicaSet` of its Deployment owns it, or if it is
+    /// a migration's.
     pub fn application(&self) -> Option<Key> {
         if self.is_of_migration() {
             return self.metadata.labels.get(APPLICATION_LABEL).map(|name| self.metadata.key().sibling(name));
@@ -127,9 +128,16 @@ impl Pod {
         is_own.then(|| self.metadata.key().sibling(name))
     }
 
+    /// Whether a Job made it to run a migration, which may have left it since (`kubectl delete job --cascade=orphan`).
     fn is_of_migration(&self) -> bool {
-        let owner = self.metadata.controller();
-        owner.is_some_and(|owner| &*owner.kind == "Job") && self.metadata.labels.get(APPLICATION_LABEL).is_some()
+        let has = |label| self.metadata.labels.get(label).is_some();
+        let may_be = self.metadata.controller().is_none_or(|owner| &*owner.kind == "Job");
+        may_be && has(APPLICATION_LABEL) && has(MIGRATION_LABEL)
+    }
+
+    /// Whether it runs a migration, or is about to.
+    pub fn runs_migration(&self) -> bool {
+        self.is_of_migration() && !matches!(&*self.status.phase, "Succeeded" | "Failed")
     }
 
     /// Why it does not run, if that does not pass by itself.
@@ -332,7 +340,8 @@ mod tests {
             pod.metadata.name = format!("{owner}-x").into();
             pod.metadata.owner_references[0].name = owner.into();
             pod.metadata.owner_references[0].kind = kind.into();
-            pod.metadata.labels = pod.metadata.labels.iter().chain([(APPLICATION_LABEL, "web")]).collect();
+            let of_migration = [(APPLICATION_LABEL, "web"), (MIGRATION_LABEL, "schema")];
+            pod.metadata.labels = pod.metadata.labels.iter().chain(of_migration).collect();
             Entry::Valid(Arc::new(pod))
         };
         let failing = container(&json!({"state": {"waiting": {"reason": "ErrImagePull"}}}));

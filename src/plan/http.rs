@@ -53,9 +53,9 @@ pub(super) fn route(application: &Application, port: Option<i32>) -> Option<Valu
     Some(json!({"metadata": metadata(name, http), "spec": spec}))
 }
 
-/// Whether an Application asks for that child.
-pub(super) fn is_asked(application: &Application, for_route: bool) -> bool {
-    asked(application, for_route).is_some() && service::http_port(application, application.spec.port).is_some()
+/// Whether an Application whose pods listen on `port` asks for that child.
+pub(super) fn is_asked(application: &Application, port: Option<i32>, for_route: bool) -> bool {
+    asked(application, for_route).is_some() && service::http_port(application, port).is_some()
 }
 
 fn asked(application: &Application, for_route: bool) -> Option<&Http> {

@@ -8,6 +8,7 @@ use super::rollout::Runs;
 use super::security::Security;
 use super::{object, put, set};
 use crate::application::{Application, ApplicationSpec, Verbatim};
+use crate::observe::Live;
 
 /// The label that the Deployment selects its pods by. The Go operator's name for it: a selector can't be changed later.
 pub(super) const DEPLOYMENT_LABEL: &str = "label";
@@ -31,11 +32,27 @@ pub(super) fn template(application: &Application, enforces_restricted: bool) -> 
     object([("metadata", metadata), ("spec", pod(name, spec, enforces_restricted))])
 }
 
-/// The port that the pods listen on which run: a Service that went ahead of them would lead nowhere.
-pub(super) fn port(application: &Application, runs: &Runs) -> Option<i32> {
-    let Runs::Former(template) = runs else { return application.spec.port };
-    let ports = &template["spec"]["containers"][0]["ports"];
-    ports[0]["containerPort"].as_i64().and_then(|port| i32::try_from(port).ok())
+/// The port that the pods listen on which run: a Service that went ahead of them would lead nowhere. Where none may be made yet,
+/// those of the `live` Deployment do.
+pub(super) fn port(application: &Application, runs: &Runs, live: Option<&Live>) -> Option<i32> {
+    match (runs, live) {
+        (Runs::Former(template), _) => port_of(application, template),
+        (Runs::Nothing, Some(live)) => {
+            let spec: Value = serde_json::from_str(live.spec.get()).ok()?;
+            port_of(application, &spec["template"])
+        }
+        (Runs::Nothing, None) | (Runs::Wished(_), _) => application.spec.port,
+    }
+}
+
+fn port_of(application: &Application, template: &Value) -> Option<i32> {
+    let own = container_name(&application.metadata.name);
+    let container = template["spec"]["containers"].as_array()?.iter().find(|container| container["name"] == *own)?;
+    container["ports"][0]["containerPort"].as_i64().and_then(|port| i32::try_from(port).ok())
+}
+
+fn container_name(application: &str) -> String {
+    format!("{application}-container")
 }
 
 fn pod(name: &str, spec: &ApplicationSpec, enforces_restricted: bool) -> Value {
@@ -68,7 +85,7 @@ fn pod(name: &str, spec: &ApplicationSpec, enforces_restricted: bool) -> Value {
 }
 
 fn container(name: &str, spec: &ApplicationSpec, security: &Security) -> Value {
-    let mut container = json!({"name": format!("{name}-container"), "image": spec.image});
+    let mut container = json!({"name": container_name(name), "image": spec.image});
     let ports = spec.port.map(|port| json!([{"containerPort": port, "protocol": "TCP"}]));
     put(&mut container, "ports", ports);
     set(&mut container, "imagePullPolicy", spec.image_pull_policy.as_ref());

@@ -30,6 +30,8 @@ use crate::observe::revision::{
 pub struct Rollout {
     /// What the Deployment's pods are made from.
     pub runs: Runs,
+    /// The port that those listen on which run.
+    pub port: Option<i32>,
     /// The number of the revision that is to run.
     pub current: Option<i64>,
     /// The same, once there is such a revision.
@@ -157,6 +159,7 @@ pub fn decide(application: &Application, observed: &Observed) -> Rollout {
     let name = revision::name(application, &template);
     let history = History::new(application, observed, name);
     let mut rollout = choose(application, &history, template);
+    rollout.port = pod::port(application, &rollout.runs, history.live());
     // What is not recorded stays where it is kept, as long as it runs.
     let kept = history.unrecorded().filter(|one| rollout.before.is_empty() && rollout.current == Some(one.revision));
     rollout.kept = rollout.kept.or_else(|| history.kept(kept?));
@@ -173,7 +176,9 @@ fn choose(application: &Application, history: &History<'_>, template: Value) -> 
     };
     let mut rollout = match history.wished() {
         None => first(application, history, template),
-        Some(wished) if !history.is_newest(wished) => again(history, wished, template),
+        Some(wished) if !history.is_newest(wished) && !is_named(application, wished) => {
+            again(history, wished, template)
+        }
         Some(wished) if !wished.is_admitted() => migrate::migrate(application, history, wished, template),
         Some(wished) => admitted(application, history, wished, template),
     };
@@ -189,7 +194,12 @@ fn is_automatic(application: &Application) -> bool {
     application.spec.rollback.as_ref().is_some_and(|rollback| rollback.on_failure == Some(OnFailure::Automatic))
 }
 
-/// What runs if the spec names a revision that is another than the wished one; `None` if it doesn't.
+/// Whether the spec names that revision.
+fn is_named(application: &Application, revision: &Revision) -> bool {
+    application.spec.rollback.as_ref().is_some_and(|rollback| rollback.to_revision == Some(revision.revision))
+}
+
+/// What runs if the spec names a revision; `None` if it doesn't, or if that is the wished one and takes its course.
 fn pinned(application: &Application, history: &History<'_>) -> Option<Result<Rollout, Refusal>> {
     let number = application.spec.rollback.as_ref()?.to_revision?;
     let refusal = |is_for_migration, message| Some(Err(Refusal { is_asked_for: true, is_for_migration, message }));
@@ -202,7 +212,10 @@ fn pinned(application: &Application, history: &History<'_>) -> Option<Result<Rol
         return refusal(false, message);
     };
     if history.wished().is_some_and(|wished| wished.metadata.name == found.metadata.name) {
-        return None;
+        // As long as it is named, it keeps its number: under another one, it would not be there.
+        let is_older = found.is_admitted() && !history.is_newest(found);
+        let runs = Rollout::of(Runs::Wished(template), Phase::Direct);
+        return is_older.then_some(Ok(Rollout { current: Some(number), ..runs }));
     }
     if !found.is_admitted() {
         let message = format!("The migrations of revision {number} have not succeeded, so that its pods can't run");
@@ -218,8 +231,9 @@ fn pinned(application: &Application, history: &History<'_>) -> Option<Result<Rol
 /// The wished template is new.
 fn first(application: &Application, history: &History<'_>, template: Value) -> Rollout {
     let has_migrations = !migrate::migrations(application).is_empty();
-    // One that runs was rolled out by an operator that kept no revisions, or its record is lost.
-    let is_running = has_migrations && history.is_live(&template);
+    // One that runs was rolled out by an operator that kept no revisions, or its record is lost. One that is part of a revision
+    // which runs is none: it is that without something.
+    let is_running = has_migrations && history.is_live(&template) && !history.is_any_live();
     let mut notes = Map::new();
     if has_migrations {
         notes.insert(MIGRATIONS.into(), json!(if is_running { SUCCEEDED } else { PENDING }));
@@ -328,8 +342,8 @@ fn amend(revision: &Revision, body: Value, told: Vec<Told>) -> Step {
 impl Rollout {
     fn of(runs: Runs, phase: Phase) -> Self {
         let (before, beside) = (Vec::new(), Vec::new());
-        let (current, recorded, good, kept, failure, refusal) = (None, None, None, None, None, None);
-        Self { runs, current, recorded, good, kept, before, beside, phase, failure, refusal }
+        let (port, current, recorded, good, kept, failure, refusal) = (None, None, None, None, None, None, None);
+        Self { runs, port, current, recorded, good, kept, before, beside, phase, failure, refusal }
     }
 }
 

@@ -279,7 +279,11 @@ fn what_is_wished_is_what_is_rendered() {
     for spec in [json!({}), json!({"port": null}), full, offering, json!({"http": {}}), routed, udp] {
         let application = application(&spec);
         let rendered = Kind::ALL.into_iter().filter(|kind| render(&application, &nothing(), *kind).is_some());
-        assert_eq!(rendered.collect::<Vec<_>>(), wished(&application).collect::<Vec<_>>(), "{spec}");
+        assert_eq!(
+            rendered.collect::<Vec<_>>(),
+            wished(&application, &rollout::decide(&application, &nothing())).collect::<Vec<_>>(),
+            "{spec}"
+        );
     }
 }
 
@@ -292,9 +296,13 @@ fn an_http_route_takes_the_place_of_an_ingress_where_there_can_be_one() {
     assert_eq!(written(&mut switched, Kind::Ingress).unwrap().cause, Cause::Unwished);
     assert_eq!(written(&mut switched, Kind::HttpRoute).unwrap().cause, Cause::Missing);
     for gateway in [Gateway::Absent, Gateway::Unknown] {
-        let plan = plan(&routed, &Observed { gateway, ..nothing() });
-        assert_eq!(plan.children.keys().collect::<Vec<_>>(), [&Kind::Deployment, &Kind::Service], "{gateway:?}");
+        let fresh = plan(&routed, &Observed { gateway, ..nothing() });
+        assert_eq!(fresh.children.keys().collect::<Vec<_>>(), [&Kind::Deployment, &Kind::Service], "{gateway:?}");
+        let served = plan(&routed, &Observed { gateway, ..by_ingress.clone() });
+        assert!(served.children.is_empty(), "{gateway:?}: the Ingress leads to it until a route can: {served:?}");
     }
+    let unrouted = plan(&application(&json!({})), &Observed { gateway: Gateway::Absent, ..by_ingress });
+    assert_eq!(unrouted.children.keys().collect::<Vec<_>>(), [&Kind::Ingress], "nobody asks for either");
 }
 
 #[test]

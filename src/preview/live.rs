@@ -15,6 +15,7 @@ use super::input::Given;
 use super::merge;
 use crate::application::{Allowed, Application};
 use crate::observe::{Found, Kind, Live, Namespace, Observed};
+use crate::plan::rollout::decide;
 use crate::plan::{self, Plan, Write, ports, predict};
 use crate::run::FIELD_MANAGER;
 
@@ -175,7 +176,7 @@ impl Cluster {
             forecast.notes.push("removes the former operator's finalizer from the Application".to_owned());
         }
         let wished: Vec<Kind> = match &forecast.problem {
-            None => plan::wished(&application).collect(),
+            None => plan::wished(&application, &decide(&application, &observed)).collect(),
             Some(_) => Vec::new(),
         };
         let Plan { children: mut writes, .. } = plan.regardless_of_state();
@@ -290,7 +291,12 @@ impl Cluster {
 
 /// Whether a child of that kind leads requests to an Application that does not wish for it.
 fn is_beside(application: &Application, kind: Kind) -> bool {
-    matches!(kind, Kind::Ingress | Kind::HttpRoute) && plan::wished(application).all(|wished| wished != kind)
+    let asks = |for_route| application.spec.http.as_ref().is_some_and(|http| http.is_route() == for_route);
+    match kind {
+        Kind::Ingress => !asks(false),
+        Kind::HttpRoute => !asks(true),
+        _ => false,
+    }
 }
 
 /// A Service after a trial, without the numbers that the server has handed out for the trial alone.

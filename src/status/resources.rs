@@ -4,9 +4,10 @@ use super::{progress, route};
 use crate::application::{Application, ChildState, Reason};
 use crate::observe::{Found, Kind, Live, Observed};
 use crate::plan;
+use crate::plan::rollout::Rollout;
 
 /// The children that are wished for, in the order of [`Kind::ALL`].
-pub(super) fn resources(application: &Application, observed: &Observed) -> Vec<ChildState> {
+pub(super) fn resources(application: &Application, observed: &Observed, rollout: &Rollout) -> Vec<ChildState> {
     let state = |kind: Kind| {
         let fault = match observed.of(kind) {
             Found::Absent => Some("Missing".to_owned()),
@@ -17,7 +18,7 @@ pub(super) fn resources(application: &Application, observed: &Observed) -> Vec<C
         let name = kind.name(&application.metadata.name);
         ChildState { kind: kind.to_string(), name, ready: fault.is_none(), reason: fault.unwrap_or_default() }
     };
-    plan::wished(application).map(state).collect()
+    plan::wished(application, rollout).map(state).collect()
 }
 
 /// Why the own child of that kind does not do what it is there for; `None` if it does, as far as that shows.

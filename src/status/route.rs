@@ -5,14 +5,15 @@ use crate::application::{Application, Reason};
 use crate::observe::child::Condition;
 use crate::observe::{Gateway, Kind, Live, Observed};
 use crate::plan;
+use crate::plan::rollout::Rollout;
 
 /// Conditions by which a Gateway says that it takes no requests for an `HTTPRoute`, or can't lead them on.
 /// <https://gateway-api.sigs.k8s.io/geps/gep-1364/>
 const ACCEPTING: [&str; 2] = ["Accepted", "ResolvedRefs"];
 
 /// What is to be told of the `HTTPRoute`, if one is wished for and all is not well.
-pub(super) fn judge(application: &Application, observed: &Observed) -> Option<Verdict> {
-    plan::wished(application).find(|kind| *kind == Kind::HttpRoute)?;
+pub(super) fn judge(application: &Application, observed: &Observed, rollout: &Rollout) -> Option<Verdict> {
+    plan::wished(application, rollout).find(|kind| *kind == Kind::HttpRoute)?;
     match observed.gateway {
         Gateway::Absent => {
             let message = "spec.http.parentRefs need an HTTPRoute, and this cluster does not know the Gateway API: \
@@ -20,7 +21,8 @@ pub(super) fn judge(application: &Application, observed: &Observed) -> Option<Ve
             Some(Verdict::broken(Reason::GatewayAPIAbsent, message.to_owned()))
         }
         Gateway::Unknown => {
-            let message = "Waiting until the cluster has told whether it knows HTTPRoutes, and which";
+            let message = "Waiting until the cluster has told whether it knows HTTPRoutes, and which; if that stays so, it \
+                serves no v1 of them, or the operator may not read them";
             Some(Verdict::waiting(Reason::Pending, message.to_owned()))
         }
         Gateway::Served => {

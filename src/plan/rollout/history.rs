@@ -107,6 +107,21 @@ impl<'a> History<'a> {
         self.live().is_some_and(|live| compare::has_template(template, &live.spec))
     }
 
+    /// Whether it has that of a revision.
+    pub(super) fn is_any_live(&self) -> bool {
+        self.revisions.iter().any(|revision| self.runs(revision))
+    }
+
+    /// Whether it has the template of `revision`, or one that has that as a part.
+    fn runs(&self, revision: &Revision) -> bool {
+        revision.template().is_some_and(|template| self.is_live(&template))
+    }
+
+    /// The revision that was told last to run.
+    fn told(&self) -> Option<&Revision> {
+        self.application.status.current_revision.and_then(|number| self.numbered(number))
+    }
+
     /// What stays while the wished revision waits: what runs. Mostly that is the newest whose migrations are done, or what
     /// runs in that one's place; but where the spec named another one, that.
     pub(super) fn held(&self, phase: Phase) -> Rollout {
@@ -115,10 +130,8 @@ impl<'a> History<'a> {
             let back = newest.note(ROLLED_BACK_TO).filter(|_| is_automatic(self.application));
             back.and_then(|back| self.named(back)).unwrap_or(newest)
         });
-        let told = self.application.status.current_revision.and_then(|number| self.numbered(number));
-        let told =
-            told.filter(|told| told.is_admitted() && newest.is_some_and(|newest| newest.revision != told.revision));
-        let told = told.filter(|told| told.template().is_some_and(|template| self.is_live(&template)));
+        let is_other = |told: &&Revision| newest.is_some_and(|newest| newest.revision != told.revision);
+        let told = self.told().filter(|told| told.is_admitted() && self.runs(told)).filter(is_other);
         match told.or(newest).and_then(|held| Some((held.revision, held.template()?))) {
             Some((number, template)) => Rollout { current: Some(number), ..Rollout::of(Runs::Former(template), phase) },
             None => Rollout::of(Runs::Nothing, phase),
@@ -136,9 +149,11 @@ impl<'a> History<'a> {
     /// even if nobody was there to tell it.
     pub(super) fn good_so_far(&self) -> Option<&str> {
         let runs = self.live().filter(|live| live.is_rolled_out()).and_then(|_| {
-            let of_live =
-                |revision: &&Arc<Revision>| revision.template().is_some_and(|template| self.is_live(&template));
-            self.revisions.iter().rev().find(of_live).map(|revision| &**revision)
+            // Of two templates, one of which is part of the other, what was told tells which it is.
+            let told = self.told().filter(|told| self.runs(told));
+            told.or_else(|| {
+                self.revisions.iter().rev().map(|revision| &**revision).find(|revision| self.runs(revision))
+            })
         });
         runs.or_else(|| self.last_good()).map(|good| &*good.metadata.name)
     }
@@ -147,7 +162,15 @@ impl<'a> History<'a> {
     pub(super) fn good(&self, failed: &Revision) -> Result<(&Revision, Value), Refusal> {
         let refusal = |is_for_migration, message| Err(Refusal { is_asked_for: false, is_for_migration, message });
         let good = self.last_good();
-        let good = good.filter(|good| good.metadata.name != failed.metadata.name && good.is_admitted());
+        if good.is_some_and(|good| good.metadata.name == failed.metadata.name) {
+            let message = format!(
+                "Revision {} has been rolled out to its end before: what its pods fail for now has come since, their \
+                 configuration say, and would meet another revision's as well",
+                failed.revision
+            );
+            return refusal(false, message);
+        }
+        let good = good.filter(|good| good.is_admitted());
         let Some((good, template)) = good.and_then(|good| Some((good, good.template()?))) else {
             return refusal(false, "No other revision has ever been rolled out to its end".to_owned());
         };

@@ -61,7 +61,7 @@ pub(super) fn migrate(application: &Application, history: &History<'_>, wished: 
                 failure = history.observed.migration_failures.get(&job.metadata.name).cloned();
                 phase = Some(told_of(name, job, progress, failure.as_ref()));
             }
-            None => {
+            None if history.observed.remnants.is_empty() => {
                 phase = Some(Phase::Migrating(format!("Migration {name} begins")));
                 let metadata = wished.metadata();
                 let (revision, version) = (metadata.key(), metadata.resource_version.clone());
@@ -69,6 +69,12 @@ pub(super) fn migrate(application: &Application, history: &History<'_>, wished: 
                 if told.is_empty() {
                     beside.push(Step::Start { migration: name.to_owned(), body: body.clone(), revision, version });
                 }
+            }
+            None => {
+                let remnant = history.observed.remnants.first().map(ToString::to_string).unwrap_or_default();
+                phase = Some(Phase::Migrating(format!(
+                    "Migration {name} waits until {remnant} has ended, which may run one as well"
+                )));
             }
         }
         if phase.is_some() {
@@ -78,7 +84,10 @@ pub(super) fn migrate(application: &Application, history: &History<'_>, wished: 
     }
     let mut notes = json!({});
     if !told.is_empty() {
-        notes[MIGRATED] = json!(done.join(","));
+        // None that was noted is forgotten, wherever the spec has it by now.
+        let before = wished.note(MIGRATED).into_iter().flat_map(|names| names.split(','));
+        let before = before.filter(|name| !done.contains(name));
+        notes[MIGRATED] = json!(before.chain(done.iter().copied()).collect::<Vec<_>>().join(","));
     }
     if phase.is_none() {
         notes[MIGRATIONS] = json!(SUCCEEDED);

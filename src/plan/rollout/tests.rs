@@ -1,6 +1,10 @@
 //! Rollouts without a cluster: a world that keeps what is written, in which the operator may die after any write, act on what
 //! it saw long ago, and come back.
 
+mod migration;
+mod pin;
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::application::Allowed;
 use crate::observe::revision::REVISION_ANNOTATION;
-use crate::observe::{Found, Kind};
+use crate::observe::{Found, Kind, Remnant};
 use crate::plan::{self, Plan, tests::application};
 
 /// What the API server has, and what must never be seen of it.
@@ -21,6 +25,8 @@ struct World {
     status: Value,
     revisions: BTreeMap<String, Value>,
     jobs: BTreeMap<String, Value>,
+    /// Pods that run a migration whose Job was deleted by hand.
+    pods: BTreeSet<String>,
     deployment: Value,
     /// The template that the operator wrote last, and the Deployment as it was before that.
     written: Value,
@@ -53,6 +59,7 @@ impl World {
             enforces_restricted: self.is_restricted,
             revisions: self.revisions.values().map(decoded).collect(),
             jobs: self.jobs.values().map(decoded).collect(),
+            remnants: self.pods.iter().map(|pod| Remnant::Pod(pod.as_str().into())).collect(),
             ..Observed::default()
         };
         if !self.deployment.is_null() {
@@ -156,7 +163,8 @@ impl World {
                 let name = body["metadata"]["name"].as_str().unwrap().to_owned();
                 let may = is_at(self.revisions.get(&*revision.name), &version)
                     && application.metadata.generation == self.generation
-                    && !self.jobs.contains_key(&name);
+                    && !self.jobs.contains_key(&name)
+                    && self.pods.is_empty();
                 if may {
                     assert!(!self.noted.contains(&(revision.name.to_string(), migration)), "it has succeeded before");
                     let body = self.stamped(&body);
@@ -174,7 +182,7 @@ impl World {
     }
 
     fn check(&self) {
-        let running = self.jobs.values().filter(|job| job["status"].is_null()).count();
+        let running = self.jobs.values().filter(|job| job["status"].is_null()).count() + self.pods.len();
         assert!(running <= 1, "{running} migrations run at a time");
         let bears = |revision: &&Value| revision["data"]["spec"]["template"] == self.written;
         if let Some(revision) = self.revisions.values().find(bears) {
@@ -191,6 +199,13 @@ impl World {
         let kept = self.deployment["metadata"]["annotations"][REVISION_ANNOTATION].as_str();
         let kept = kept.and_then(|text| serde_json::from_str::<Value>(text).ok());
         self.revisions.values().chain(&kept).any(|revision| revision["data"]["spec"]["template"] == *template)
+    }
+
+    /// As by `kubectl delete jobs --all`, after which the pods have their grace period.
+    fn delete_jobs(&mut self) {
+        let jobs = std::mem::take(&mut self.jobs);
+        self.pods
+            .extend(jobs.into_iter().filter(|(_, job)| job["status"].is_null()).map(|(name, _)| format!("{name}-x")));
     }
 
     /// Whoever writes the Deployment.
@@ -252,6 +267,7 @@ impl World {
             let before = self.writes;
             self.carry_out(&seen, usize::MAX);
             self.end_jobs("Complete");
+            self.pods.clear();
             if self.writes == before && self.is_at_rest() {
                 return;
             }
@@ -578,6 +594,7 @@ enum Event {
     Succeed,
     Fail,
     DeleteJobs,
+    EndPods,
     Pods { are_well: bool },
     Image(u8),
     Migrations(Option<u8>),
@@ -600,6 +617,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Succeed),
         1 => Just(Event::Fail),
         1 => Just(Event::DeleteJobs),
+        1 => Just(Event::EndPods),
         2 => any::<bool>().prop_map(|are_well| Event::Pods { are_well }),
         3 => (0_u8..3).prop_map(Event::Image),
         1 => proptest::option::of(0_u8..2).prop_map(Event::Migrations),
@@ -638,7 +656,8 @@ proptest! {
                 }
                 Event::Succeed => world.end_jobs("Complete"),
                 Event::Fail => world.end_jobs("Failed"),
-                Event::DeleteJobs => world.jobs.clear(),
+                Event::DeleteJobs => world.delete_jobs(),
+                Event::EndPods => world.pods.clear(),
                 Event::Pods { are_well } => world.set_pods(are_well),
                 Event::Image(image) => world.set("image", json!(image.to_string())),
                 Event::Migrations(args) => {
