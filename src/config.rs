@@ -15,6 +15,17 @@ const KEPT: usize = 16;
 /// The digest of one value.
 pub type ValueDigest = [u8; 32];
 
+/// What becomes of the pods, whatever their configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pods {
+    /// Those of the wished template run on.
+    Stay,
+    /// They are replaced, or there are none yet.
+    Anew,
+    /// Those of another revision run in place of the wished ones, so that what the spec refers to is not what they take.
+    Former,
+}
+
 /// What to do about the pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -81,7 +92,13 @@ fn shown(all: Sha256) -> String {
 }
 
 /// What to do, now that the digest of what there is is known.
-pub fn decide(configuration: &Configuration, digest: String, interval: Duration, now: Timestamp) -> Decision {
+pub fn decide(
+    configuration: &Configuration,
+    pods: Pods,
+    digest: String,
+    interval: Duration,
+    now: Timestamp,
+) -> Decision {
     let roll = |digest| {
         let at = Timestamp::from_second(now.as_second()).unwrap_or(now).to_string();
         Decision::Roll(Rolled { digest, versions: versions(&configuration.parts), at })
@@ -91,17 +108,25 @@ pub fn decide(configuration: &Configuration, digest: String, interval: Duration,
     if former.digest == digest || configuration.missing().is_some() {
         return Decision::Keep;
     }
-    let wait = wait(&former.at, interval, now);
+    let wait = match pods {
+        Pods::Former => return Decision::Keep,
+        // They start with what there is: with the former digest, they would be replaced once more.
+        Pods::Anew => Duration::ZERO,
+        Pods::Stay => wait(&former.at, interval, now),
+    };
     if wait.is_zero() { roll(digest) } else { Decision::Wait(wait) }
 }
 
-/// How long after a rollout at `last` the next one has to wait. A clock that was set back does not make it longer than
-/// `interval`.
+/// How long after a rollout at `last` the next one has to wait. If `last` is to come by more than `interval`, the clock was set
+/// back, and says nothing.
 fn wait(last: &str, interval: Duration, now: Timestamp) -> Duration {
     let Ok(last) = last.parse::<Timestamp>() else { return Duration::ZERO };
     let Ok(whole) = SignedDuration::try_from(interval) else { return interval };
-    let left = whole - now.duration_since(last);
-    Duration::try_from(left).unwrap_or_default().min(interval)
+    let elapsed = now.duration_since(last);
+    if elapsed < -whole {
+        return Duration::ZERO;
+    }
+    Duration::try_from(whole.saturating_sub(elapsed)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,8 +140,14 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(30);
 
     fn part(name: &str, version: Option<&str>) -> Part {
-        let reference = Reference { source: Source::ConfigMap, name: name.into(), key: None, is_optional: false };
-        Part { reference, there: version.map(|version| (Uid("u".into()), ResourceVersion(version.into()))) }
+        Part {
+            reference: reference(name, None),
+            there: version.map(|version| (Uid("u".into()), ResourceVersion(version.into()))),
+        }
+    }
+
+    fn reference(name: &str, key: Option<&str>) -> Reference {
+        Reference { source: Source::ConfigMap, name: name.into(), key: key.map(Into::into), is_optional: false }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -127,11 +158,15 @@ mod tests {
     fn rolled() -> Configuration {
         let parts = vec![part("a", Some("1"))];
         let rolled = Rolled { digest: "a".into(), versions: versions(&parts), at: at(1000).to_string() };
-        Configuration { rolled: Some(rolled), parts, is_listed: true }
+        Configuration { rolled: Some(rolled), parts, is_listed: true, ..Configuration::default() }
     }
 
     fn decide(configuration: &Configuration, digest: &str, now: i64) -> Decision {
-        super::decide(configuration, digest.to_owned(), INTERVAL, at(now))
+        decide_as(configuration, Pods::Stay, digest, now)
+    }
+
+    fn decide_as(configuration: &Configuration, pods: Pods, digest: &str, now: i64) -> Decision {
+        super::decide(configuration, pods, digest.to_owned(), INTERVAL, at(now))
     }
 
     #[test]
@@ -140,12 +175,35 @@ mod tests {
         assert!(matches!(decide(&rolled(), "b", 1030), Decision::Roll(Rolled { digest, at: since, .. })
             if digest == "b" && since == at(1030).to_string()));
         assert_eq!(decide(&rolled(), "b", 1010), Decision::Wait(Duration::from_secs(20)));
-        assert_eq!(decide(&rolled(), "b", 10), Decision::Wait(INTERVAL), "the clock was set back");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_delays_a_rollout_by_twice_the_interval_at_most_however_often_it_is_looked_at() {
+        for (back, looks) in [(10, 1), (29, 1), (3600, 0)] {
+            let (mut now, mut waited, mut looked) = (1000 - back, Duration::ZERO, 0);
+            while let Decision::Wait(wait) = decide(&rolled(), "b", now) {
+                (waited, looked) = (waited + wait, looked + 1);
+                now += i64::try_from(wait.as_secs()).unwrap();
+                assert!(looked <= 3, "it waits for ever");
+            }
+            assert!(waited <= 2 * INTERVAL && looked == looks, "{back}: {waited:?} in {looked} looks");
+        }
+    }
+
+    #[test]
+    fn pods_that_are_replaced_anyway_take_the_change_along_and_those_of_another_revision_keep_theirs() {
+        assert!(
+            matches!(decide_as(&rolled(), Pods::Anew, "b", 1010), Decision::Roll(Rolled { digest, .. }) if digest == "b")
+        );
+        assert_eq!(decide_as(&rolled(), Pods::Anew, "a", 1010), Decision::Keep, "nothing has changed");
+        assert_eq!(decide_as(&rolled(), Pods::Former, "b", 5000), Decision::Keep);
+        let fresh = Configuration { rolled: None, ..rolled() };
+        assert!(matches!(decide_as(&fresh, Pods::Former, "b", 0), Decision::Roll(_)), "they are yet to follow it");
     }
 
     #[test]
     fn the_first_pods_have_what_there_is_even_if_something_is_missing() {
-        let fresh = Configuration { rolled: None, parts: vec![part("a", None)], is_listed: true };
+        let fresh = Configuration { rolled: None, parts: vec![part("a", None)], ..rolled() };
         assert!(matches!(decide(&fresh, "b", 0), Decision::Roll(_)));
     }
 
@@ -156,6 +214,10 @@ mod tests {
         assert_eq!(decide(&gone, "b", 5000), Decision::Keep);
         gone.parts[0].reference.is_optional = true;
         assert!(matches!(decide(&gone, "b", 5000), Decision::Roll(_)));
+        let lacking = Configuration { lacking: Some(reference("a", Some("k"))), ..rolled() };
+        for pods in [Pods::Stay, Pods::Anew] {
+            assert_eq!(decide_as(&lacking, pods, "b", 5000), Decision::Keep, "its object is there, and the key is not");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use engine::store::Reader;
 pub use self::child::{
     Autoscalers, Budgets, Child, Deployment, Deployments, HttpRoutes, Ingresses, Kind, Live, Marker, Service, Services,
 };
-pub use self::config::{ConfigMaps, Configuration, FollowersOf, Part, Rolled, Secrets, Stamp};
+pub use self::config::{ConfigMaps, Configuration, FollowersOf, Missing, Part, Rolled, Secrets, Stamp};
 pub use self::gateway::{Gateway, RouteDefinition};
 pub use self::job::Job;
 pub use self::namespace::Namespace;
@@ -199,7 +199,7 @@ impl Caches {
             parts.push(Part { reference, there });
         }
         let rolled = observed.of(Kind::Deployment).own().and_then(|deployment| Rolled::of(deployment));
-        (!parts.is_empty()).then_some(Configuration { rolled, parts, is_listed })
+        (!parts.is_empty()).then_some(Configuration { rolled, parts, is_listed, ..Configuration::default() })
     }
 
     fn enforces_restricted(&self, namespace: &Arc<str>) -> bool {

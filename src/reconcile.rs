@@ -1,5 +1,6 @@
 //! One Application: observe, plan, apply, tell. On one screen.
 
+mod looks;
 mod paced;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,7 @@ use crate::plan::{self, Plan};
 use crate::readiness;
 use crate::status::{self, Attempt};
 
+use self::looks::Looks;
 pub use self::paced::Paced;
 
 /// How often one call plans because something was other than planned. Each time the caches know better, so that a third time
@@ -46,6 +48,10 @@ pub struct Reconciler {
     paced: Paced,
     contests: Mutex<Contests>,
     contents: Contents,
+    /// Who waits for the cache of `HTTPRoutes`.
+    routes: Looks,
+    /// Who waits for those of `ConfigMaps` and Secrets.
+    configuration: Looks,
     /// When it was first called.
     began: OnceLock<Instant>,
 }
@@ -59,24 +65,31 @@ impl Reconcile<Application> for Reconciler {
                 // Gone, and its children with it by the garbage collector; or reported as undecodable when it arrived.
                 None | Some(Entry::Invalid(_)) => {
                     self.paced.leave(key);
+                    self.routes.end(key);
+                    self.configuration.end(key);
                     return Ok(Outcome::Done);
                 }
             };
             let mut observed = self.writer.caches.observe(key, &application.metadata.uid);
             let mut later = self.follow(&application, &mut observed).await;
-            let waits_for_routes = observed.gateway == Gateway::Unknown && asks_for_route(&application);
-            if waits_for_routes && self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
-                return Ok(Outcome::After(LOOK_DELAY));
+            let is_routed = application.spec.http.as_ref().is_some_and(Http::is_route);
+            if observed.gateway == Gateway::Unknown && is_routed {
+                if self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
+                    return Ok(Outcome::After(LOOK_DELAY));
+                }
+                later = Some(sooner(later, self.routes.again(key, Instant::now())));
+            } else {
+                self.routes.end(key);
             }
             let mut plan = plan::plan(&application, &observed, &self.allowed);
             plan.spared(&observed).for_each(|kind| cx.suppressed(&kind.resource()));
             self.tell_from_edits(key, &mut plan);
             if let Some(wait) = readiness::wait(&application, &observed, Timestamp::now()) {
-                later = Some(later.map_or(wait, |later| later.min(wait)));
+                later = Some(sooner(later, wait));
             }
             if let Err(wait) = self.paced.turn(&application, &observed, || self.rendered_anew()) {
                 plan = plan.without_pods();
-                later = Some(later.map_or(wait, |later| later.min(wait)));
+                later = Some(sooner(later, wait));
             }
             if let Some(undone) = plan.undoes()
                 && let Err(wait) = self.may_undo(key)
@@ -87,7 +100,6 @@ impl Reconcile<Application> for Reconciler {
                 plan = plan.regardless_of_state();
             }
             match self.bring_about(cx, &application, plan).await? {
-                Applied::Done if waits_for_routes => return Ok(Outcome::After(EVENT_DELAY)),
                 Applied::Done => return Ok(later.map_or(Outcome::Done, Outcome::After)),
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
@@ -104,7 +116,17 @@ impl Reconciler {
     /// time; 0 is no limit.
     pub fn new(writer: Writer, allowed: Allowed, restarts: usize) -> Self {
         let (contents, paced) = (Contents::new(writer.client.clone()), Paced::new(restarts));
-        Self { writer, allowed, paced, contests: Mutex::default(), contents, began: OnceLock::new() }
+        let (routes, configuration) = (Looks::default(), Looks::default());
+        Self {
+            writer,
+            allowed,
+            paced,
+            contests: Mutex::default(),
+            contents,
+            routes,
+            configuration,
+            began: OnceLock::new(),
+        }
     }
 
     /// Whose pods this version replaces, for those who measure.
@@ -126,7 +148,19 @@ impl Reconciler {
 
     /// Finds out what the pods are to run with, and when to look again.
     async fn follow(&self, application: &Application, observed: &mut Observed) -> Option<Duration> {
-        self.contents.settle(application, observed.configuration.as_mut()?).await
+        let key = application.metadata.key();
+        let Some(mut configuration) = observed.configuration.take() else {
+            self.configuration.end(&key);
+            return None;
+        };
+        let later = if configuration.is_listed {
+            self.configuration.end(&key);
+            self.contents.settle(application, observed, &mut configuration).await
+        } else {
+            Some(self.configuration.again(&key, Instant::now()))
+        };
+        observed.configuration = Some(configuration);
+        later
     }
 
     fn contests(&self) -> MutexGuard<'_, Contests> {
@@ -199,7 +233,11 @@ impl Reconciler {
         if current.metadata.uid != application.metadata.uid {
             return Ok(Applied::Done);
         }
-        let observed = self.writer.caches.observe(key, &current.metadata.uid);
+        let mut observed = self.writer.caches.observe(key, &current.metadata.uid);
+        if let Some(configuration) = &mut observed.configuration {
+            configuration.is_late = self.configuration.is_late(key, Instant::now());
+            configuration.lacking = self.contents.lacking(&current, &configuration.parts);
+        }
         let status = status::status(&current, &observed, &self.allowed, attempt, &now());
         if status == current.status {
             cx.suppressed(&Application::RESOURCE);
@@ -228,8 +266,9 @@ impl Reconciler {
     }
 }
 
-fn asks_for_route(application: &Application) -> bool {
-    application.spec.http.as_ref().is_some_and(Http::is_route)
+/// The earlier of two times to look again.
+fn sooner(later: Option<Duration>, wait: Duration) -> Duration {
+    later.map_or(wait, |later| later.min(wait))
 }
 
 fn failure(result: Result<Applied, Error>) -> Failure {

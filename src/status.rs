@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Failure, Reason};
 use crate::observe::child::{Condition as ChildCondition, Status};
-use crate::observe::{Configuration, Found, Gateway, Kind, Live, Observed};
+use crate::observe::{Configuration, Found, Gateway, Kind, Live, Missing, Observed};
 use crate::plan::rollout::{Phase, Rollout, Runs, decide};
 use crate::plan::{self, selector};
 use crate::readiness;
@@ -133,7 +133,7 @@ fn judge(
         }
         _ => Verdict::waiting(Reason::Pending, "Waiting for the cluster to take up the children".to_owned()),
     };
-    let verdict = unstartable(verdict, observed);
+    let verdict = unfollowed(unstartable(verdict, observed), observed);
     // What is wrong with the pods goes before what is wrong with the way to them.
     if verdict.degraded { verdict } else { route::judge(application, observed, rollout).unwrap_or(verdict) }
 }
@@ -151,13 +151,32 @@ fn explained(verdict: Verdict, unready: Option<&Failure>) -> Verdict {
 
 /// The verdict, where something that new pods can't start without is not there. Those that run go on.
 fn unstartable(verdict: Verdict, observed: &Observed) -> Verdict {
-    let Some(gone) = observed.configuration.as_ref().and_then(Configuration::missing) else { return verdict };
-    let sentence = format!("{} {}, without which no pod can start, does not exist", gone.source.kind(), gone.name);
+    let Some(missing) = observed.configuration.as_ref().and_then(Configuration::missing) else { return verdict };
+    let sentence = match missing {
+        Missing::Object(of) => {
+            format!("{} {}, without which no pod can start, does not exist", of.source.kind(), of.name)
+        }
+        Missing::Key(of) => {
+            let key = of.key.as_deref().unwrap_or_default();
+            format!("{} {} has no key {key}, without which no pod can start", of.source.kind(), of.name)
+        }
+    };
     match verdict {
         Verdict { degraded: true, .. } => verdict,
         Verdict { ready: true, .. } => Verdict { message: format!("{}; {sentence}", verdict.message), ..verdict },
         _ => Verdict::broken(Reason::ConfigMissing, sentence),
     }
+}
+
+/// The verdict, where it is not known what there is of the configuration. Pods that run go on, and new ones wait for it.
+fn unfollowed(verdict: Verdict, observed: &Observed) -> Verdict {
+    let is_late = observed.configuration.as_ref().is_some_and(|configuration| configuration.is_late);
+    if !is_late || verdict.degraded {
+        return verdict;
+    }
+    let sentence =
+        "the configuration is not followed: ConfigMaps or Secrets can't be listed, for want of a right perhaps";
+    Verdict { message: format!("{}; {sentence}", verdict.message), ..verdict }
 }
 
 /// How far the rollout is, once the deployment controller has seen the latest wish.

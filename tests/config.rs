@@ -126,6 +126,56 @@ fn changes_within_the_interval_are_rolled_out_together_even_by_another_operator(
 }
 
 #[test]
+fn pods_that_are_replaced_anyway_take_a_change_along_and_those_of_a_former_revision_are_left_alone() {
+    let Some((space, _operator)) = operated("along") else { return };
+    config_map(&space, "settings", &json!({"level": "info"}));
+    config_map(&space, "others", &json!({"a": "1"}));
+    space.application("web", &follower(&json!({"minInterval": "10m"})));
+    space.wait_until_ready("web");
+    let first = digest(&space).expect("a digest");
+    let patch = |spec: &Value| space.edit("applications", "web", &json!({"spec": spec}));
+    space.edit("configmaps", "settings", &json!({"data": {"level": "debug"}}));
+    let_time_pass(Duration::from_secs(1));
+    assert_eq!(digest(&space).as_deref(), Some(&*first), "not yet");
+    patch(&json!({"image": "nginx:2"}));
+    let second = wait_for_another(&space, &first);
+    space.wait_until_ready("web");
+    assert_eq!(space.list("replicasets").len(), 2, "one rollout for both");
+
+    // Back at revision 1, whatever the spec refers to.
+    let elsewhere = json!([{"configMapRef": {"name": "others"}}]);
+    let rollout = json!({"minInterval": "1s"});
+    patch(&json!({"rollback": {"toRevision": 1}, "envFrom": elsewhere, "configRollout": rollout}));
+    space.wait_for_status("web", "to run revision 1", |seen| reason(seen, "RolledBack").1 == "RevisionRequested");
+    space.edit("configmaps", "others", &json!({"data": {"a": "2"}}));
+    let_time_pass(Duration::from_secs(2));
+    assert_eq!(digest(&space).as_deref(), Some(&*second));
+    patch(&json!({"rollback": null}));
+    wait_for_another(&space, &second);
+    space.wait_until_ready("web");
+    assert_eq!(space.list("replicasets").len(), 4, "one for each change of the spec");
+}
+
+#[test]
+fn a_key_that_goes_takes_no_pods_along_and_is_named() {
+    let Some((space, _operator)) = operated("keyless") else { return };
+    config_map(&space, "settings", &json!({"level": "info", "other": "1"}));
+    let env = json!([{"name": "L", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "level"}}}]);
+    space
+        .application("web", &json!({"image": "nginx", "port": 80, "env": env, "configRollout": {"minInterval": "1s"}}));
+    space.wait_until_ready("web");
+    let first = digest(&space).expect("a digest");
+    space.edit("configmaps", "settings", &json!({"data": {"level": null}}));
+    let told = "1 of 1 pods are ready; ConfigMap settings has no key level, without which no pod can start";
+    space.wait_for_status("web", told, |seen| condition(seen, "Ready").2 == told);
+    let_time_pass(Duration::from_secs(2));
+    assert_eq!(digest(&space).as_deref(), Some(&*first));
+    space.edit("configmaps", "settings", &json!({"data": {"level": "debug"}}));
+    wait_for_another(&space, &first);
+    space.wait_for_status("web", "to be well", |seen| condition(seen, "Ready").2 == "1 of 1 pods are ready");
+}
+
+#[test]
 fn what_is_missing_is_told_and_rolled_out_when_it_comes_and_kept_when_it_goes() {
     let Some((space, _operator)) = operated("missing") else { return };
     space.application("web", &follower(&json!({"minInterval": "1s"})));

@@ -155,6 +155,19 @@ pub struct Configuration {
     pub parts: Vec<Part>,
     /// Whether the caches are filled, so that what is not in them is not there.
     pub is_listed: bool,
+    /// Whether they have not been for longer than that takes.
+    pub is_late: bool,
+    /// A key that pods can't start without, and that the object does not have which is there.
+    pub lacking: Option<Reference>,
+}
+
+/// What pods can't start without, and is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing<'c> {
+    /// The object.
+    Object(&'c Reference),
+    /// The key of an object that is there.
+    Key(&'c Reference),
 }
 
 impl Configuration {
@@ -162,13 +175,15 @@ impl Configuration {
     pub fn of_pods(application: &Application, deployment: Option<&Arc<Live>>) -> Option<Self> {
         application.spec.rolling_config()?;
         let rolled = Rolled::of(deployment?)?;
-        Some(Self { rolled: Some(rolled), parts: Vec::new(), is_listed: true })
+        Some(Self { rolled: Some(rolled), is_listed: true, ..Self::default() })
     }
 
     /// What pods can't start without, and is not there.
-    pub fn missing(&self) -> Option<&Reference> {
+    pub fn missing(&self) -> Option<Missing<'_>> {
         let mut parts = self.parts.iter().filter(|_| self.is_listed);
-        parts.find(|part| part.there.is_none() && !part.reference.is_optional).map(|part| &part.reference)
+        let gone = parts.find(|part| part.there.is_none() && !part.reference.is_optional);
+        let gone = gone.map(|part| Missing::Object(&part.reference));
+        gone.or_else(|| self.lacking.as_ref().map(Missing::Key))
     }
 }
 

@@ -17,13 +17,14 @@ use engine::object::{Key, ResourceVersion, Uid};
 use serde_json::{Map, Value, json};
 
 use self::history::History;
-use super::{is_applied, pod, revision};
+use super::{compare, is_applied, pod, revision};
 use crate::application::rollout::OnFailure;
 use crate::application::{Application, Failure};
-use crate::observe::Observed;
+use crate::config::Pods;
 use crate::observe::revision::{
     FAILURE, LAST_GOOD, MIGRATIONS, PENDING, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED,
 };
+use crate::observe::{Kind, Observed};
 
 /// What is to run, and what is to be done for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -344,6 +345,16 @@ impl Rollout {
         let (before, beside) = (Vec::new(), Vec::new());
         let (port, current, recorded, good, kept, failure, refusal) = (None, None, None, None, None, None, None);
         Self { runs, port, current, recorded, good, kept, before, beside, phase, failure, refusal }
+    }
+
+    /// What becomes of the pods, whatever their configuration.
+    pub fn pods(&self, application: &Application, observed: &Observed) -> Pods {
+        let Runs::Wished(template) = &self.runs else { return Pods::Former };
+        let live = observed.of(Kind::Deployment).own();
+        let is_live = live.is_some_and(|live| compare::has_template(template, &live.spec));
+        // A template that lacks something of the one that runs is found in it: what was told last tells them apart.
+        let told = application.status.current_revision;
+        if is_live && (told.is_none() || told == self.current) { Pods::Stay } else { Pods::Anew }
     }
 }
 

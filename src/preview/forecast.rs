@@ -187,7 +187,7 @@ pub fn configuration(application: &Application, deployment: Option<&Arc<Live>>) 
     known.or_else(|| {
         let [digest, versions, at] = [UNKNOWN; 3].map(str::to_owned);
         let rolled = Some(Rolled { digest, versions, at });
-        is_followed().then_some(Configuration { rolled, parts: Vec::new(), is_listed: true })
+        is_followed().then_some(Configuration { rolled, is_listed: true, ..Configuration::default() })
     })
 }
 

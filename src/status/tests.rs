@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::application::config::{Reference, Source};
 use crate::observe::Live;
 
 fn time(seconds: i64) -> Time {
@@ -230,4 +231,49 @@ fn a_failing_pod_is_told_at_once_with_its_container_and_exit_code() {
     assert_eq!((told.conditions[0].message.as_str(), told.failure.as_ref()), (sentence, Some(&failure)));
     let healed = status(&application(2), &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
     assert_eq!((shown(&healed), healed.failure), (said(READY, Reason::Available), None));
+}
+
+fn followed(configuration: Configuration) -> Observed {
+    Observed { configuration: Some(Configuration { is_listed: true, ..configuration }), ..observed(&pods(2, 2, 2)) }
+}
+
+#[test]
+fn a_key_that_pods_can_not_start_without_is_named() {
+    let reference =
+        Reference { source: Source::ConfigMap, name: "settings".into(), key: Some("level".into()), is_optional: false };
+    let lacking = followed(Configuration { lacking: Some(reference), ..Configuration::default() });
+    let told = status(&application(2), &lacking, &Attempt::Made, &time(100));
+    let sentence = "ConfigMap settings has no key level, without which no pod can start";
+    assert_eq!(shown(&told), said(READY, Reason::Available));
+    assert_eq!(told.conditions[0].message, format!("2 of 2 pods are ready; {sentence}"));
+    let starting = Observed { configuration: lacking.configuration, ..observed(&pods(2, 1, 1)) };
+    let told = status(&application(2), &starting, &Attempt::Made, &time(100));
+    assert_eq!((shown(&told), &*told.conditions[0].message), (said(BROKEN, Reason::ConfigMissing), sentence));
+}
+
+#[test]
+fn configuration_that_can_not_be_listed_is_told_once_that_takes_long() {
+    let message = |is_late| {
+        let configuration = Configuration { is_late, ..Configuration::default() };
+        let told = status(&application(2), &followed(configuration), &Attempt::Made, &time(100));
+        assert_eq!(shown(&told), said(READY, Reason::Available));
+        told.conditions[0].message.clone()
+    };
+    assert_eq!(message(false), "2 of 2 pods are ready");
+    assert!(message(true).contains("; the configuration is not followed: "), "{}", message(true));
+}
+
+#[test]
+fn pods_of_a_revision_without_a_port_need_no_service() {
+    let mut application = application(2);
+    application.spec.rollback = Some(crate::application::rollout::Rollback { to_revision: Some(1), on_failure: None });
+    let template = json!({"spec": {"containers": [{"name": "web-container", "image": "i"}]}});
+    let revision =
+        json!({"metadata": {"name": "web-1", "uid": "r-1"}, "revision": 1, "data": {"spec": {"template": template}}});
+    let mut observed = observed(&pods(2, 2, 2));
+    observed.children.remove(&Kind::Service);
+    observed.revisions.push(Arc::new(serde_json::from_str(&revision.to_string()).unwrap()));
+    let told = status(&application, &observed, &Attempt::Made, &time(100));
+    assert_eq!(shown(&told), said(READY, Reason::Available));
+    assert_eq!(told.resources.len(), 1, "{:?}", told.resources);
 }

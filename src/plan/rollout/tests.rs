@@ -3,6 +3,7 @@
 
 mod migration;
 mod pin;
+mod pods;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
