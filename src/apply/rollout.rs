@@ -12,7 +12,7 @@ use super::{Applied, Error, Writer, failure, named};
 use crate::application::Application;
 use crate::observe::job::MIGRATION_LABEL;
 use crate::observe::revision::{APPLICATION_LABEL, is_own};
-use crate::observe::{Pod, Revision};
+use crate::observe::{Job, Pod, Revision};
 use crate::plan::rollout::{Step, Told};
 
 /// Finalizers by which an object goes after, or without, what it owns: the server's own, with which it goes by itself
@@ -126,7 +126,7 @@ impl Writer {
         })
     }
 
-    /// Whether a pod runs a migration of the Application, or of an earlier life of it, that the cache may not know yet.
+    /// Whether a pod or a Job runs a migration of the Application, or of an earlier life of it, that the cache may not know yet.
     async fn is_migrating(&self, application: &Application) -> Result<bool, Error> {
         let metadata = &application.metadata;
         let labels = vec![
@@ -137,7 +137,12 @@ impl Writer {
         let collection = Collection { namespace: Some(metadata.namespace.clone()), selector };
         let pods = self.client.list::<Pod>(&collection, None, None).await;
         let pods = pods.map_err(|error| failure::<Pod>(&metadata.key(), error))?.entries;
-        Ok(pods.iter().filter_map(Entry::valid).any(|pod| pod.runs_migration()))
+        if pods.iter().filter_map(Entry::valid).any(|pod| pod.runs_migration()) {
+            return Ok(true);
+        }
+        let jobs = self.client.list::<Job>(&collection, None, None).await;
+        let jobs = jobs.map_err(|error| failure::<Job>(&metadata.key(), error))?.entries;
+        Ok(jobs.iter().filter_map(Entry::valid).any(|job| !job.is_finished()))
     }
 
     async fn amend(&self, key: &Key, uid: Uid, version: ResourceVersion, mut body: Value) -> Result<Applied, Error> {

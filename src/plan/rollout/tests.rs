@@ -165,6 +165,7 @@ impl World {
                 let may = is_at(self.revisions.get(&*revision.name), &version)
                     && application.metadata.generation == self.generation
                     && !self.jobs.contains_key(&name)
+                    && self.jobs.values().all(|job| !job["status"].is_null())
                     && self.pods.is_empty();
                 if may {
                     assert!(!self.noted.contains(&(revision.name.to_string(), migration)), "it has succeeded before");
