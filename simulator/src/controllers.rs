@@ -27,6 +27,7 @@ use self::step::Step;
 use crate::history::{Change, Place};
 use crate::identity::Identities;
 use crate::object;
+use crate::selector;
 use crate::server::{Answer, Server};
 use crate::state::State;
 
@@ -156,7 +157,7 @@ impl Role {
             Self::Job => job::look(state, place, object, now),
             Self::Slice => slice::look(state, object, now),
             Self::Garbage => garbage::look(state, place, object),
-            Self::Namespace => namespace::look(state, place, object),
+            Self::Namespace => namespace::look(state, place, object, now),
             Self::Scheduler => scheduler::look(place, object, now),
             Self::Kubelet => kubelet::look(place, object, now),
         }
@@ -222,8 +223,19 @@ fn touch(state: &State, change: &Change, tasks: &mut BTreeSet<Task>) {
         _ => None,
     };
     tasks.extend(own.map(|role| (role, place.clone())));
+    // Who selects what nobody owns takes it in.
+    let adopter = match place.resource.as_str() {
+        PODS => Some((Role::ReplicaSet, SETS)),
+        SETS => Some((Role::Deployment, DEPLOYMENTS)),
+        _ => None,
+    };
+    if let Some((role, resource)) = adopter.filter(|_| !change.is_deletion && object::owners(new).is_empty()) {
+        let all = state.history.present(resource, &place.namespace);
+        let finds = |owner: &&std::sync::Arc<Value>| selector::selects(&owner["spec"]["selector"], new);
+        tasks.extend(all.iter().filter(finds).map(|owner| (role, owned::place(resource, owner))));
+    }
     garbage(state, change, tasks);
-    if change.is_deletion && !place.namespace.is_empty() {
+    if (change.is_deletion || object::is_terminating(new)) && !place.namespace.is_empty() {
         let namespace = Place { resource: NAMESPACES.into(), namespace: String::new(), name: place.namespace.clone() };
         if state.history.get(&namespace).is_some_and(|namespace| object::is_terminating(namespace)) {
             tasks.insert((Role::Namespace, namespace));

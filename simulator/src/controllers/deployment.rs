@@ -19,9 +19,9 @@ use crate::object;
 use crate::state::State;
 
 pub(super) fn look(state: &State, place: &Place, deployment: &Value, now: Timestamp) -> Step {
-    let adopt = owned::adopt(state, SETS, deployment);
-    if !adopt.is_empty() {
-        return Step::of(adopt);
+    let claims = owned::claim(state, SETS, deployment);
+    if !claims.is_empty() {
+        return Step::of(claims);
     }
     let rollout = Rollout::new(state, place, deployment, now);
     if object::is_terminating(deployment) {

@@ -70,7 +70,15 @@ impl Work<'_> {
         let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let status = &self.job["status"];
         let succeeded = object::number(status, "/succeeded") + whole(count("Succeeded"));
-        let failed = object::number(status, "/failed") + whole(count("Failed"));
+        // One that is to go has failed, unless it has succeeded: it may never get so far as to say so.
+        let lost: Vec<&Arc<Value>> = self
+            .pods
+            .iter()
+            .filter(|pod| object::is_terminating(pod) && !owned::is_over(pod) && !is_counted(pod))
+            .collect();
+        // Seen: those of a Job that waits don't count.
+        let counted = if self.is_suspended() { 0 } else { lost.len() };
+        let failed = object::number(status, "/failed") + whole(count("Failed") + counted);
         let active: Vec<&Arc<Value>> = self.pods.iter().filter(|pod| owned::is_active(pod)).collect();
         let going: Vec<&Arc<Value>> =
             self.pods.iter().filter(|pod| object::is_terminating(pod) && !owned::is_over(pod)).collect();
@@ -99,9 +107,7 @@ impl Work<'_> {
         let superfluous = active.len().saturating_sub(needed);
         let mut writes: Vec<Write> =
             active[..superfluous].iter().map(|pod| Write::delete(&owned::place(PODS, pod), pod, "")).collect();
-        // A pod that goes without ever having had a node has no end to be counted.
-        let unseen = going.iter().filter(|pod| pod["spec"]["nodeName"].is_null());
-        writes.extend(Self::free(over.iter().chain(unseen).copied()));
+        writes.extend(Self::free(over.iter().chain(&lost).copied()));
         let (missing, wait) = (needed.saturating_sub(active.len()), self.wait(failed));
         let may_start = wait.is_none_or(|wait| wait <= self.now);
         if may_start {

@@ -33,19 +33,28 @@ pub(super) fn controlled(state: &State, resource: &str, owner: &Value) -> Vec<Ar
     all.map(|(_, object)| object.clone()).collect()
 }
 
-/// Writes by which `owner` takes in what its selector finds and nobody owns.
-pub(super) fn adopt(state: &State, resource: &str, owner: &Value) -> Vec<Write> {
+/// Writes by which `owner` takes in what its selector finds and nobody owns, and lets go of what it no longer finds.
+pub(super) fn claim(state: &State, resource: &str, owner: &Value) -> Vec<Write> {
     if object::is_terminating(owner) {
         return Vec::new();
     }
-    let orphans = state.history.unowned(resource, object::text(owner, "namespace"));
-    let orphans = orphans.filter(|object| !object::is_terminating(object) && !is_over(object));
-    let found = orphans.filter(|object| selector::selects(&owner["spec"]["selector"], object));
+    let counts = |object: &Arc<Value>| !object::is_terminating(object) && !is_over(object);
+    let finds = |object: &Arc<Value>| selector::selects(&owner["spec"]["selector"], object);
+    let orphans = state.history.unowned(resource, object::text(owner, "namespace")).filter(|one| counts(one));
     let adopt = |object: &Arc<Value>| {
         let metadata = json!({"uid": object::text(object, "uid"), "ownerReferences": [reference(owner)]});
         Write::merge(&place(resource, object), json!({"metadata": metadata}))
     };
-    found.map(adopt).collect()
+    let release = |object: &Arc<Value>| {
+        let others = object::owners(object).iter().filter(|one| one["uid"] != owner["metadata"]["uid"]);
+        let others: Vec<&Value> = others.collect();
+        let others = if others.is_empty() { Value::Null } else { json!(others) };
+        let metadata = json!({"uid": object::text(object, "uid"), "ownerReferences": others});
+        Write::merge(&place(resource, object), json!({"metadata": metadata}))
+    };
+    let own = controlled(state, resource, owner);
+    let lost = own.iter().filter(|one| counts(one) && !finds(one));
+    orphans.filter(|one| finds(one)).map(adopt).chain(lost.map(release)).collect()
 }
 
 /// The reference by which `owner` controls something.

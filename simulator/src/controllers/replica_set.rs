@@ -12,7 +12,7 @@ use crate::object;
 use crate::state::State;
 
 pub(super) fn look(state: &State, place: &Place, set: &Value, now: Timestamp) -> Step {
-    let mut writes = owned::adopt(state, PODS, set);
+    let mut writes = owned::claim(state, PODS, set);
     let all = owned::controlled(state, PODS, set);
     let active: Vec<&Arc<Value>> = all.iter().filter(|pod| owned::is_active(pod)).collect();
     let wished = usize::try_from(object::number(set, "/spec/replicas")).unwrap_or(0);

@@ -19,6 +19,9 @@ pub(super) const SERVICE: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 
+/// The label of slices whose Service has no address of its own.
+const HEADLESS: &str = "service.kubernetes.io/headless";
+
 /// How many endpoints a slice has at most: the real controller's default.
 const MOST: usize = 100;
 
@@ -40,15 +43,16 @@ pub(super) fn look(state: &State, service: &Value, now: Timestamp) -> Step {
     // Pods whose ports bear other numbers go into other slices.
     let mut groups: BTreeMap<String, (Value, Vec<&Arc<Value>>)> = BTreeMap::new();
     for pod in pods {
-        let ports = ports(service, Some(pod));
+        let ports = ports(service, pod);
         groups.entry(ports.to_string()).or_insert((ports, Vec::new())).1.push(pod);
     }
+    // One without anything stands for none.
     if groups.is_empty() {
-        groups.insert(String::new(), (ports(service, None), Vec::new()));
+        groups.insert(String::new(), (json!([]), Vec::new()));
     }
     let mut wished = groups.into_values().flat_map(|(ports, pods)| {
         let chunks: Vec<&[&Arc<Value>]> = if pods.is_empty() { vec![&[]] } else { pods.chunks(MOST).collect() };
-        let slice = |chunk: &&[&Arc<Value>]| content(&ports, chunk);
+        let slice = |chunk: &&[&Arc<Value>]| content(service, &ports, chunk);
         chunks.iter().map(slice).collect::<Vec<_>>()
     });
     let own = |slice: &&Arc<Value>| {
@@ -85,7 +89,7 @@ fn shell(service: &Value) -> Value {
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
         "metadata": {
             "generateName": format!("{name}-"), "namespace": service["metadata"]["namespace"],
-            "labels": {SERVICE: name, MANAGED_BY: MANAGER}, "ownerReferences": [owned::reference(service)],
+            "ownerReferences": [owned::reference(service)],
         },
     })
 }
@@ -94,6 +98,7 @@ fn filled(mut slice: Value, content: &Value, now: Timestamp) -> Value {
     for name in ["endpoints", "ports"] {
         slice[name] = content[name].clone();
     }
+    object::set(&mut slice, "labels", Some(content["labels"].clone()));
     let annotations = object::map(object::metadata_mut(&mut slice).entry("annotations").or_insert(Value::Null));
     annotations.insert("endpoints.kubernetes.io/last-change-trigger-time".into(), managed::time(now));
     slice
@@ -102,14 +107,16 @@ fn filled(mut slice: Value, content: &Value, now: Timestamp) -> Value {
 fn differs(slice: &Value, content: &Value) -> bool {
     let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
     ["endpoints", "ports"].iter().any(|name| list(slice, name) != list(content, name))
+        || slice["metadata"]["labels"] != content["labels"]
 }
 
-fn content(ports: &Value, pods: &[&Arc<Value>]) -> Value {
+fn content(service: &Value, ports: &Value, pods: &[&Arc<Value>]) -> Value {
+    let is_told_anyway = service["spec"]["publishNotReadyAddresses"] == true;
     let endpoint = |pod: &&Arc<Value>| {
         let (is_ready, is_going) = (owned::is_ready(pod), object::is_terminating(pod));
         json!({
             "addresses": [pod["status"]["podIP"]],
-            "conditions": {"ready": is_ready && !is_going, "serving": is_ready, "terminating": is_going},
+            "conditions": {"ready": is_told_anyway || is_ready && !is_going, "serving": is_ready, "terminating": is_going},
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": {
                 "kind": "Pod", "name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"],
@@ -117,14 +124,27 @@ fn content(ports: &Value, pods: &[&Arc<Value>]) -> Value {
             },
         })
     };
-    json!({"ports": ports, "endpoints": pods.iter().map(endpoint).collect::<Vec<_>>()})
+    let endpoints: Vec<Value> = pods.iter().map(endpoint).collect();
+    json!({"ports": ports, "endpoints": endpoints, "labels": labels(service)})
 }
 
-/// The Service's ports as a pod has them; of the named ones none, if there is no pod.
-fn ports(service: &Value, pod: Option<&Arc<Value>>) -> Value {
+/// The Service's labels, and those of every slice.
+fn labels(service: &Value) -> Value {
+    let mut labels = object::metadata(service).get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
+    labels.remove(HEADLESS);
+    if matches!(service["spec"]["clusterIP"].as_str(), None | Some("" | "None")) {
+        labels.insert(HEADLESS.into(), "".into());
+    }
+    labels.insert(SERVICE.into(), object::text(service, "name").into());
+    labels.insert(MANAGED_BY.into(), MANAGER.into());
+    labels.into()
+}
+
+/// The Service's ports as a pod has them.
+fn ports(service: &Value, pod: &Value) -> Value {
     let port = |port: &Value| {
         let target = &port["targetPort"];
-        let number = target.as_i64().or_else(|| named(pod?, target.as_str()?, &port["protocol"]))?;
+        let number = target.as_i64().or_else(|| named(pod, target.as_str()?, &port["protocol"]))?;
         let name = port["name"].as_str().unwrap_or_default();
         let mut slice = json!({"name": name, "protocol": port["protocol"], "port": number});
         if let Some(protocol) = port.get("appProtocol") {

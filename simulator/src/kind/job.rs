@@ -35,6 +35,9 @@ fn label(object: &mut Value) {
 /// Gives it the selector that only its own pods have.
 pub(super) fn prepare(object: &mut Value) {
     let (name, uid) = (object::text(object, "name").to_owned(), object::text(object, "uid").to_owned());
+    // Seen: labels that are its pods' go on being that, as both are one map in the real server's memory.
+    let is_labelled_as_pods =
+        object.pointer("/spec/template/metadata/labels") == object::metadata(object).get("labels");
     let spec = object::child(object, "spec");
     if spec.get("manualSelector") == Some(&true.into()) {
         return;
@@ -48,6 +51,9 @@ pub(super) fn prepare(object: &mut Value) {
         labels.insert(label.to_owned(), value.as_str().into());
     }
     spec.insert("selector".into(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    if is_labelled_as_pods {
+        object::set(object, "labels", None);
+    }
     // Seen: what is stored is given its defaults again when it is read.
     label(object);
 }
