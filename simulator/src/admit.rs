@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::decode;
 use crate::failure::{Cause, Failure};
 use crate::kind;
+use crate::mistype;
 use crate::object;
 use crate::schema;
 use crate::state::{Call, State};
@@ -16,7 +17,23 @@ use crate::state::{Call, State};
 /// If it is none, or of another kind than its resource's.
 pub fn object(call: &Call<'_>, body: &[u8]) -> Result<Value, Failure> {
     let value: Value = serde_json::from_slice(body).map_err(|error| Failure::bad_request(error.to_string()))?;
+    fits(call, &value)?;
     complete(call, value)
+}
+
+/// Whether a built-in's type can take a value in.
+///
+/// # Errors
+///
+/// If one of its fields is of another type.
+pub fn fits(call: &Call<'_>, value: &Value) -> Result<(), Failure> {
+    let (kind, version) = (&call.resource.kind, &call.resource.version);
+    match mistype::find(&call.resource, value).filter(|_| call.resource.is_builtin()) {
+        Some(problem) => {
+            Err(Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What the type makes of a value.

@@ -180,12 +180,9 @@ impl Failure {
         Self { code: 405, reason: "MethodNotAllowed", message, details: Some(json!({})) }
     }
 
-    /// 415: the simulator reads JSON, and applied configurations as YAML as well.
+    /// 415: protobuf that can't be read.
     pub fn no_protobuf() -> Self {
-        let message =
-            "the simulator reads no protobuf, which clients with types of their own send (such as `kubectl create \
-            namespace NAME`): send JSON (`kubectl create -f FILE`)"
-                .into();
+        let message = "the simulator can't read this protobuf, or does not know its type: send JSON".into();
         Self { code: 415, reason: "UnsupportedMediaType", message, details: None }
     }
 

@@ -26,6 +26,7 @@ pub mod schema; // pure: OpenAPI -> how values are made and merged
 pub mod format; // pure: text -> whether it is of a format
 pub mod term; // pure: JSON and schema -> what rules see
 pub mod typing; // pure: a rule and a schema -> whether its types are right
+pub mod proto; // pure: the built-in types as Go has them
 pub mod fields; // pure: sets of fields
 pub mod typed; // pure: values and schema -> fields, differences, merges
 pub mod managed; // pure: who owns which field
@@ -34,6 +35,7 @@ pub mod selector; // pure: text -> which objects
 pub mod request; // pure: method, path, query -> what is asked
 pub mod history; // pure: objects and changes
 pub mod resource; // pure: which resources there are
+pub mod protobuf; // pure: a body in protobuf -> in JSON
 pub mod decode; // pure: what was sent -> what is kept
 pub mod kind; // pure: what each kind does of its own
 pub mod state; // pure: all of it, and one call
@@ -43,6 +45,8 @@ pub mod table; // pure: objects -> what kubectl prints of them
 pub mod view; // pure: what a client accepts -> how it is shown
 pub mod discovery; // pure: resources -> which there are
 pub mod openapi; // pure: resources -> what they are made of
+pub mod review; // pure: what a client may do
+pub mod mistype; // pure: what was sent -> a value that is not of its field's type
 pub mod admit; // pure: body -> object, and whether it may be there
 pub mod validation; // pure: what was sent -> unknown fields
 pub mod write; // pure: create, update, patch, apply

@@ -17,6 +17,16 @@ use crate::view::definition;
 /// What a patch can be asked by its query.
 const PARAMETERS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
 
+/// What is said of the fields that every custom resource has.
+const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an object. Servers should \
+    convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
+const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this \
+    from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+const METADATA: &str = "Standard object's metadata. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
 /// What is answered to a GET of `/openapi/v3` and the documents below it; `None` for other paths.
 pub fn document(state: &State, request: &Request) -> Option<Value> {
     let path = request.path.trim_matches('/').strip_prefix("openapi/v3")?;
@@ -98,10 +108,11 @@ fn custom(state: &State, resource: &Resource, schemas: &mut BTreeMap<String, Val
     if !schema.is_object() {
         schema = json!({"type": "object"});
     }
+    let metadata = json!({"allOf": [refer("ObjectMeta", schemas)], "description": METADATA});
     for (name, value) in [
-        ("apiVersion", json!({"type": "string"})),
-        ("kind", json!({"type": "string"})),
-        ("metadata", refer("ObjectMeta", schemas)),
+        ("apiVersion", json!({"type": "string", "description": API_VERSION})),
+        ("kind", json!({"type": "string", "description": KIND})),
+        ("metadata", metadata),
     ] {
         schema["properties"][name] = value;
     }

@@ -14,10 +14,10 @@ pub fn json(object: &Value, patch: &[u8]) -> Result<Value, Failure> {
     let patch: json_patch::Patch =
         serde_json::from_slice(patch).map_err(|error| Failure::bad_request(error.to_string()))?;
     let mut patched = object.clone();
-    json_patch::patch(&mut patched, &patch).map_err(|error| Failure {
+    json_patch::patch(&mut patched, &patch).map_err(|_| Failure {
         code: 422,
         reason: "Invalid",
-        message: format!("the server rejected our request due to an error in our request: {error}"),
+        message: "the server rejected our request due to an error in our request".into(),
         details: Some(serde_json::json!({})),
     })?;
     Ok(patched)

@@ -10,9 +10,11 @@ use crate::discovery;
 use crate::failure::Failure;
 use crate::object;
 use crate::openapi;
+use crate::protobuf;
 use crate::read;
 use crate::request::Request;
 use crate::resource::Nature;
+use crate::review;
 use crate::scale;
 use crate::state::{Call, State};
 use crate::validation;
@@ -82,6 +84,11 @@ impl Server {
     }
 
     fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {
+        let request = protobuf::request(request);
+        let request = &*request;
+        if let Some(review) = review::answer(request) {
+            return Ok(Answer::Document { code: 201, body: review?, warnings: Vec::new() });
+        }
         if request.method == "GET" {
             let published = discovery::document(&self.state, request);
             if let Some(body) = published.or_else(|| openapi::document(&self.state, request)) {
@@ -103,7 +110,7 @@ impl Server {
         if call.resource.is_namespaced && call.target.namespace.is_empty() && !call.target.name.is_empty() {
             return Err(Failure::no_route());
         }
-        if request.content_type == "application/vnd.kubernetes.protobuf" {
+        if request.content_type == protobuf::MEDIA {
             return Err(Failure::no_protobuf());
         }
         let view = View::of(&self.state, &call)?;

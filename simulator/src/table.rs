@@ -1,6 +1,8 @@
 //! Objects → a `meta.k8s.io/v1` Table: what kubectl prints of them.
 
 mod age;
+mod autoscaler;
+mod ingress;
 mod others;
 mod workloads;
 
@@ -140,6 +142,9 @@ fn builtin(group: &str, kind: &str) -> (&'static Columns, Cell) {
     match (group, kind) {
         ("apps", "Deployment") => (workloads::DEPLOYMENT, workloads::deployment),
         ("apps", "ReplicaSet") => (workloads::REPLICA_SET, workloads::replica_set),
+        ("apps", "ControllerRevision") => (workloads::REVISION, workloads::revision),
+        ("autoscaling", "HorizontalPodAutoscaler") => (autoscaler::COLUMNS, autoscaler::cells),
+        ("networking.k8s.io", "Ingress") => (ingress::COLUMNS, ingress::cells),
         ("batch", "Job") => (workloads::JOB, workloads::job),
         ("", "Pod") => (workloads::POD, workloads::pod),
         ("", "Service") => (others::SERVICE, others::service),
@@ -149,6 +154,7 @@ fn builtin(group: &str, kind: &str) -> (&'static Columns, Cell) {
         ("", "ServiceAccount") => (others::SERVICE_ACCOUNT, others::service_account),
         ("" | "events.k8s.io", "Event") => (others::EVENT, others::event),
         ("discovery.k8s.io", "EndpointSlice") => (others::ENDPOINT_SLICE, others::endpoint_slice),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => (others::DEFINITION, others::definition),
         ("policy", "PodDisruptionBudget") => (others::DISRUPTION_BUDGET, others::disruption_budget),
         ("coordination.k8s.io", "Lease") => (others::LEASE, others::lease),
         _ => (PLAIN, plain),

@@ -98,6 +98,7 @@ pub fn patch(state: &mut State, call: &Call<'_>) -> Written {
         _ if is_strategic => patch::strategic(&call.resource.schema, &old, &document()?),
         _ => return Err(unsupported(call)),
     };
+    admit::fits(call, &patched)?;
     let mut new = admit::complete(call, patched)?;
     agree(call, &mut new)?;
     let managed = updated(call, &old, &new);

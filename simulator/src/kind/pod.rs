@@ -18,8 +18,27 @@ pub(super) fn template(spec: &mut Map<String, Value>) {
     self::spec(object::map(template.entry("spec").or_insert(Value::Null)));
 }
 
-/// The status of a new pod.
+/// How long a pod stays on a node that is in trouble, in seconds: the admission plugin's (`DefaultTolerationSeconds`).
+const TOLERATION: i64 = 300;
+
+/// What the real server's admission plugins fill in, and the status of a new pod.
 pub(super) fn prepare(object: &mut Value) {
+    let spec = object::child(object, "spec");
+    fill(spec, "priority", || 0.into());
+    fill(spec, "preemptionPolicy", || "PreemptLowerPriority".into());
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerates = |one: &Value| {
+            let (key, effect) = (one["key"].as_str().unwrap_or_default(), one["effect"].as_str().unwrap_or_default());
+            (key.is_empty() || key == taint) && matches!(effect, "" | "NoExecute")
+        };
+        let list = tolerations.as_array_mut().filter(|list| !list.iter().any(tolerates));
+        if let Some(list) = list {
+            list.push(json!({
+                "key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION,
+            }));
+        }
+    }
     object["status"] = json!({"phase": "Pending", "qosClass": quality(&object["spec"])});
 }
 

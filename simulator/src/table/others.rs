@@ -175,11 +175,23 @@ pub(super) fn disruption_budget(object: &Value, now: Timestamp) -> Vec<Value> {
     ]
 }
 
-pub(super) const SERVICE_ACCOUNT: &Columns = &[("Name", "string", 0), ("Secrets", "string", 0), ("Age", "string", 0)];
+pub(super) const SERVICE_ACCOUNT: &Columns = &[("Name", "string", 0), ("Age", "string", 0)];
 
 pub(super) fn service_account(object: &Value, now: Timestamp) -> Vec<Value> {
-    let secrets = object["secrets"].as_array().map_or(0, Vec::len);
-    vec![name(object), secrets.into(), created(object, now)]
+    vec![name(object), created(object, now)]
+}
+
+pub(super) const DEFINITION: &Columns =
+    &[("Name", "string", 0), ("Scope", "string", 0), ("Versions", "string", 0), ("Created At", "date", 0)];
+
+pub(super) fn definition(object: &Value, _now: Timestamp) -> Vec<Value> {
+    let spec = &object["spec"];
+    let versions = join(&spec["versions"], |version| {
+        let stored = if version["storage"] == true { "(storage)" } else { "" };
+        Some(format!("{}{stored}", text(version, "name")))
+    });
+    let time = object::text(object, "creationTimestamp");
+    vec![name(object), text(spec, "scope").into(), versions.into(), time.into()]
 }
 
 pub(super) const LEASE: &Columns = &[("Name", "string", 0), ("Holder", "string", 0), ("Age", "string", 0)];

@@ -54,6 +54,21 @@ pub(super) fn replica_set(object: &Value, now: Timestamp) -> Vec<Value> {
     cells
 }
 
+pub(super) const REVISION: &Columns =
+    &[("Name", "string", 0), ("Controller", "string", 0), ("Revision", "string", 0), ("Age", "string", 0)];
+
+pub(super) fn revision(object: &Value, now: Timestamp) -> Vec<Value> {
+    let controller = object::controller(object).map_or_else(
+        || "<none>".to_owned(),
+        |controller| {
+            let group =
+                text(controller, "apiVersion").rsplit_once('/').map_or(String::new(), |(group, _)| format!(".{group}"));
+            format!("{}{group}/{}", text(controller, "kind").to_lowercase(), text(controller, "name"))
+        },
+    );
+    vec![name(object), controller.into(), count(object, "revision").into(), created(object, now)]
+}
+
 pub(super) const JOB: &Columns = &[
     ("Name", "string", 0),
     ("Status", "string", 0),

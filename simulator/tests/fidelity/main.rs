@@ -7,6 +7,7 @@
 mod grammar;
 mod normal;
 mod operation;
+mod protobuf;
 mod ratchet;
 mod refused;
 mod schemas;
@@ -125,6 +126,18 @@ fn the_schemas_of_built_in_types_are_those_that_the_real_server_publishes() {
     let kept = fs::read_to_string(&file).expect("the schemas");
     let different: Vec<_> = published.lines().filter(|line| !kept.lines().any(|other| other == *line)).collect();
     assert!(kept == published, "FIDELITY_KEEP=1 writes them anew:\n{}", different.join("\n"));
+}
+
+#[test]
+fn the_numbers_of_fields_are_those_of_the_definitions_that_the_real_server_is_built_from() {
+    let Some(defined) = protobuf::render() else { return };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/protobuf.json");
+    if setting("FIDELITY_KEEP") == Some(1) {
+        fs::write(&file, &defined).expect("the numbers are kept");
+    }
+    let kept = fs::read_to_string(&file).expect("the numbers");
+    let different: Vec<_> = defined.lines().filter(|line| !kept.lines().any(|other| other == *line)).collect();
+    assert!(kept == defined, "FIDELITY_KEEP=1 writes them anew:\n{}", different.join("\n"));
 }
 
 #[test]

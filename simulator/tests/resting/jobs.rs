@@ -23,7 +23,6 @@ pub(crate) fn all() -> Vec<Scenario> {
                 vec![job("work", &json!({"parallelism": 2, "completions": 4, "template": stuck()}))],
                 vec![merge("jobs/work", json!({"spec": {"parallelism": 3}}))],
                 vec![merge("jobs/work", json!({"spec": {"suspend": true}}))],
-                vec![delete("jobs/work", "Foreground")],
             ],
         ),
         Scenario::new("work-late", [vec![job("work", &json!({"activeDeadlineSeconds": 2, "template": stuck()}))]]),

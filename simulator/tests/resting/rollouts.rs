@@ -89,8 +89,6 @@ pub(crate) fn all() -> Vec<Scenario> {
                 vec![deployment(2, &Value::Null)],
                 vec![delete("replicasets/$name(replicasets?app=web)", "Background")],
                 vec![delete("replicasets/$name(replicasets?app=web)", "Orphan")],
-                vec![delete("replicasets/$name(replicasets?app=web)", "Foreground")],
-                vec![merge("replicasets/$name(replicasets?app=web)", json!({"spec": {"replicas": 5}}))],
             ],
         ),
         Scenario::new("alone", [vec![set(2)], vec![pod("guest")], vec![delete("replicasets/alone", "Background")]]),

@@ -13,13 +13,6 @@ pub(crate) fn all() -> Vec<Scenario> {
                 vec![service("web", &json!({"targetPort": "http"}), &Value::Null)],
                 vec![deployment(2, &Value::Null)],
                 vec![scale(3)],
-                vec![merge("services/web", json!({"metadata": {"labels": {"team": "blue"}}}))],
-                vec![merge(
-                    "services/web",
-                    json!({"spec": {"ports": [{"name": "other", "port": 81, "targetPort": 8081}]}}),
-                )],
-                vec![merge("services/web", json!({"spec": {"selector": {"app": "nobody"}}}))],
-                vec![delete("services/web", "Background")],
             ],
         ),
         Scenario::new(
