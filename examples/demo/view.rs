@@ -3,9 +3,8 @@
 //! Elsewhere each row is printed when it changes.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 use std::time::Instant;
 
 use application_operator::application::ConditionType;
@@ -20,6 +19,7 @@ const PODS: usize = 6;
 
 /// The screen.
 pub(crate) struct View {
+    out: Box<dyn Write + Send>,
     is_terminal: bool,
     colours: bool,
     /// Lines of the table that is on the screen.
@@ -33,15 +33,6 @@ pub(crate) struct View {
     begin: Instant,
 }
 
-impl Default for View {
-    fn default() -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        let colours = is_terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let (table, seen, printed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { is_terminal, colours, drawn: 0, table, seen, printed, begin: Instant::now() }
-    }
-}
-
 /// An object, and the state that it is in.
 struct Row {
     name: String,
@@ -49,6 +40,12 @@ struct Row {
 }
 
 impl View {
+    /// Shown on `out`, which is a terminal or not, and has colours or not.
+    pub(crate) fn new(out: Box<dyn Write + Send>, is_terminal: bool, colours: bool) -> Self {
+        let (table, seen, printed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { out, is_terminal, colours, drawn: 0, table, seen, printed, begin: Instant::now() }
+    }
+
     /// Whether there is somebody to watch.
     pub(crate) fn is_terminal(&self) -> bool {
         self.is_terminal
@@ -70,7 +67,7 @@ impl View {
         self.seen.extend(lines.split('\n').map(|line| (line.to_owned(), look)));
         let shown = self.coloured(look, &lines);
         let text = format!("{}{shown}\n{}", self.erase(), self.draw());
-        print(&text);
+        self.print(&text);
     }
 
     /// All that was said, and the table as it is now.
@@ -89,7 +86,7 @@ impl View {
             if self.table != table {
                 self.table = table;
                 let text = format!("{}{}", self.erase(), self.draw());
-                print(&text);
+                self.print(&text);
             }
         } else {
             self.print_news(rows);
@@ -166,7 +163,12 @@ impl View {
                 self.printed.insert(name, state);
             }
         }
-        print(&news.concat());
+        self.print(&news.concat());
+    }
+
+    fn print(&mut self, text: &str) {
+        // Whoever has closed it wants no more.
+        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
@@ -215,10 +217,4 @@ fn aligned<const COLUMNS: usize>(rows: &[[&str; COLUMNS]]) -> Vec<String> {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
-}
-
-fn print(text: &str) {
-    let mut stdout = io::stdout().lock();
-    // Whoever has closed it wants no more.
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
