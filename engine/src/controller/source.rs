@@ -123,6 +123,9 @@ pub(super) struct Seen<'a> {
 /// Tells whether a controller's caches are filled.
 #[derive(Clone)]
 pub struct Readiness {
+    /// Of all sources, by number.
+    names: Arc<[String]>,
+    /// Those that are waited for.
     sources: Arc<[(String, Arc<dyn Informed>)]>,
     /// Those that are not waited for.
     optional: Arc<[Arc<dyn Informed>]>,
@@ -132,6 +135,7 @@ impl Readiness {
     pub(super) fn of(sources: &[Source]) -> Self {
         let (optional, needed): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_optional);
         Self {
+            names: sources.iter().map(|source| source.name.clone()).collect(),
             sources: needed.into_iter().map(|source| (source.name.clone(), source.informer.clone())).collect(),
             optional: optional.into_iter().map(|source| source.informer.clone()).collect(),
         }
@@ -140,9 +144,13 @@ impl Readiness {
     /// The kinds whose first snapshot is still missing.
     pub fn missing(&self) -> Vec<&str> {
         let missing = self.sources.iter().filter(|(_, informer)| !informer.is_synced());
-        let mut names: Vec<_> = missing.map(|(name, _)| name.as_str()).collect();
-        // A kind that wakes objects in two ways is still one.
-        names.dedup();
+        let mut names = Vec::new();
+        for (name, _) in missing {
+            // A kind that wakes objects in two ways is still one.
+            if !names.contains(&name.as_str()) {
+                names.push(name.as_str());
+            }
+        }
         names
     }
 
@@ -153,7 +161,7 @@ impl Readiness {
 
     /// The name of the source with this number.
     pub(super) fn name(&self, number: usize) -> Option<&str> {
-        self.sources.get(number).map(|(name, _)| name.as_str())
+        self.names.get(number).map(String::as_str)
     }
 
     /// Each source as it is now.

@@ -10,10 +10,10 @@ use tower::service_fn;
 
 use super::*;
 use crate::api::{Client, Thing};
-use crate::object::PartialObjectMetadata;
+use crate::object::{Metadata, PartialObjectMetadata, Resource};
 use crate::shutdown;
 use crate::transport::{Request, Response, Service};
-use crate::trigger::Reason;
+use crate::trigger::{Reason, Trigger};
 
 /// A server that has no object, and answers no watch.
 fn empty() -> Informers {
@@ -195,6 +195,40 @@ async fn a_controller_is_not_ended_by_an_object_that_its_mapper_panics_on() {
     assert!(tokio::time::timeout(Duration::from_mins(1), &mut running).await.is_err(), "it runs on");
     let text = metrics.render().expect("text");
     assert!(text.contains("reconcile_panics_total{controller=\"test\"} 1\n"), "{text}");
+}
+
+/// A third kind.
+#[derive(Debug, serde::Deserialize)]
+struct Other {
+    metadata: Metadata,
+}
+
+impl Object for Other {
+    const RESOURCE: Resource = Resource { group: "test", version: "v1", kind: "Other", plural: "others" };
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_named_rightly_though_one_before_it_is_optional_and_one_is_missing_once() {
+    type Rare = PartialObjectMetadata<Thing>;
+    let (controller, queue, _) = controller();
+    let all = |change: &Change<Other>| vec![(change.key(), Urgency::Normal)];
+    let controller = controller
+        .watches::<Rare>(|change| vec![(change.key(), Urgency::Normal)])
+        .optional::<Rare>()
+        .watches::<Other>(all)
+        .watches::<Thing>(|_| Vec::new())
+        .watches::<Other>(all);
+    let inspector = controller.inspector();
+    assert_eq!(controller.readiness().missing(), ["things.test", "others.test"]);
+    let (_trigger, shutdown) = shutdown::channel();
+    tokio::spawn(controller.run(Moody::default(), shutdown));
+    queue.add(Key::new("n", "hangs"), Trigger::new(Reason::Updated).from_source(2));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(inspector.inspect()["inFlight"][0]["sources"], json!(["others.test"]));
 }
 
 #[tokio::test(start_paused = true)]
