@@ -103,7 +103,10 @@ impl Scope {
         if self.namespaces.is_empty() {
             return vec![of(None)];
         }
-        self.namespaces.iter().map(|namespace| of(Some(namespace.clone()))).collect()
+        // One that is named twice is one all the same.
+        let named_before = |place: usize| self.namespaces[..place].contains(&self.namespaces[place]);
+        let places = (0..self.namespaces.len()).filter(|place| !named_before(*place));
+        places.map(|place| of(Some(self.namespaces[place].clone()))).collect()
     }
 }
 
@@ -306,6 +309,6 @@ mod tests {
         let namespaces =
             |scope: Scope| -> Vec<_> { scope.collections().into_iter().map(|one| one.namespace).collect() };
         assert_eq!(namespaces(Scope::all()), [None]);
-        assert_eq!(namespaces(Scope::namespaces(["a", "b"])), [Some("a".into()), Some("b".into())]);
+        assert_eq!(namespaces(Scope::namespaces(["a", "b", "a"])), [Some("a".into()), Some("b".into())]);
     }
 }
