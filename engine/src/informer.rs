@@ -4,6 +4,34 @@
 //! channel between them that could fill up or be left unread: a subscriber is a function that must not wait, such as one
 //! that adds keys to a queue, which holds each key once. So one who is slow holds up nobody, and memory is bounded by the
 //! number of objects, not by that of changes.
+//!
+//! A [controller](crate::controller) has its own. Whoever needs no more than a cache:
+//!
+//! ```no_run
+//! # use engine::api::Client;
+//! # use engine::object::{Metadata, Object, Resource};
+//! # #[derive(serde::Deserialize)]
+//! # struct Pod { metadata: Metadata }
+//! # impl Object for Pod {
+//! #     const RESOURCE: Resource = Resource { group: "", version: "v1", kind: "Pod", plural: "pods" };
+//! #     fn metadata(&self) -> &Metadata { &self.metadata }
+//! # }
+//! use engine::informer::Informers;
+//! use engine::store::ByNamespace;
+//!
+//! # async fn example(client: Client) {
+//! let pods = Informers::new(client).of::<Pod>();
+//! let mut changed = pods.keys();
+//! pods.start();
+//! pods.reader().synced().await;
+//! let of_system = pods.reader().by_index::<ByNamespace>(&"kube-system".into());
+//! println!("{} of {} pods are the system's", of_system.len(), pods.reader().len());
+//! loop {
+//!     let key = changed.next().await;
+//!     println!("{key} {}", if pods.reader().get(&key).is_some() { "is there" } else { "is gone" });
+//! }
+//! # }
+//! ```
 
 mod keys;
 
@@ -42,7 +70,7 @@ struct Shared<T> {
     fanout: Arc<Fanout<T>>,
     /// What waits for [`Informer::start`].
     idle: Mutex<Vec<Reflector<T>>>,
-    /// The reflectors that run. They end with the last clone.
+    /// The reflectors that run. They end with the last clone, of which [`Informers`] keep one.
     running: Mutex<JoinSet<()>>,
     /// Becomes true when a reflector ends, which only a subscriber that panics can cause.
     broken: Arc<watch::Sender<bool>>,
@@ -84,9 +112,13 @@ impl Informers {
         self.of_scope(&self.scope)
     }
 
-    /// The informer of the `T` in `scope`; the same for the same scope.
+    /// The informer of the `T` in `scope`; the same for the same scope, for as long as these informers live. A kind that lives
+    /// in no namespace is watched whatever namespaces that has.
     pub fn of_scope<T: Object>(&self, scope: &Scope) -> Informer<T> {
         let mut scope = scope.clone();
+        if !T::NAMESPACED {
+            scope.namespaces.clear();
+        }
         scope.namespaces.sort_unstable();
         scope.namespaces.dedup();
         let mut all = lock(&self.all);

@@ -49,7 +49,8 @@ pub trait Object: DeserializeOwned + Send + Sync + 'static {
     /// Whether the server is asked for the metadata alone (`PartialObjectMetadata`), so that it need not even send the rest.
     const METADATA_ONLY: bool = false;
 
-    /// Whether its objects live in namespaces. It tells where an owner of this type is to be looked for.
+    /// Whether its objects live in namespaces. It tells where they are listed, and where an owner of this type is to be looked
+    /// for.
     const NAMESPACED: bool = true;
 
     /// Its metadata.
