@@ -12,6 +12,7 @@ mod proxy;
 mod secret;
 mod service_account;
 mod source;
+mod url;
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 
 use super::environment::Environment;
-use super::{Error, Secret};
+use super::{Error, Secret, url};
 
 /// A proxy that every connection goes through.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Login {
 impl Proxy {
     /// Reads a URL such as `http://user:password@proxy.example.com:3128`, or says what is wrong with `what` without quoting it.
     pub(super) fn parse(what: &str, url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| format!("{what} is no URL"))?;
+        let uri = url::parse(what, url)?;
         let (protocol, port) = match uri.scheme_str() {
             Some("http") => (ProxyProtocol::Http, 80),
             Some("https") => (ProxyProtocol::Https, 443),

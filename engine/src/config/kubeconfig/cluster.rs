@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::document::Cluster;
 use super::{Entry, invalid};
 use crate::config::environment::Environment;
-use crate::config::{Error, Proxy, Source, Tls};
+use crate::config::{Error, Proxy, Source, Tls, url};
 
 /// The extension of a cluster that is handed to commands that tell credentials.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
@@ -18,7 +18,7 @@ impl Entry<Cluster> {
         let Some(server) = &self.value.server else {
             return Err(invalid(&self.title, "has no server"));
         };
-        let uri: http::Uri = server.parse().map_err(|_| invalid(&self.title, "its server is no URL"))?;
+        let uri = url::parse("its server", server).map_err(|problem| invalid(&self.title, problem))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(invalid(&self.title, "its server must begin with https:// or http://"));
         }

@@ -219,6 +219,8 @@ fn what_contradicts_itself_or_lacks_its_half_is_refused() {
         (server, "client-key-data: '?', client-certificate-data: YQ==", "client-key-data is not base64"),
         ("server: 'localhost:8080'", "", "must begin with https:// or http://"),
         ("server: 'https://me:pw@a'", "", "must not carry"),
+        ("server: 'https://bücher.example'", "", "the host of its server is not ASCII: write its punycode form"),
+        ("server: 'https://a', proxy-url: 'http://bücher'", "", "the host of its proxy-url is not ASCII"),
         ("", "", "has no server"),
         ("server: 'http://a'", "token: t", "unencrypted"),
         (server, "token: t, username: u", "only one is allowed"),
