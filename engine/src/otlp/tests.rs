@@ -212,9 +212,13 @@ async fn a_batch_goes_out_when_it_is_full_and_the_rest_at_the_end() {
     };
     tokio::time::timeout(Duration::from_secs(20), full).await.expect("a full batch is sent");
     assert_eq!(count(), 10, "three wait for their batch to fill, or for the hour to pass");
+    // More than one batch, of which nothing is gathered yet.
+    for number in 0..25 {
+        drop(info_span!("span", number).entered());
+    }
     end.give();
     sending.await.expect("it ends");
-    assert_eq!(count(), 13);
+    assert_eq!(count(), 38);
 }
 
 #[tokio::test]

@@ -257,7 +257,9 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     for key in 0..KEYS {
         queue.add(key, Reason::Updated);
     }
+    let added = Instant::now();
     while seen.iter().zip(&before).any(|(now, before)| now.load(Ordering::SeqCst) <= *before) {
+        assert!(added.elapsed() < Duration::from_mins(1), "a key is never handed out");
         tokio::time::sleep(MILLI).await;
     }
     queue.close();

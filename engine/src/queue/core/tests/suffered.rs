@@ -1,5 +1,8 @@
 //! What users of other runtimes have suffered from, each by name.
 
+use std::cell::Cell;
+use std::hash::{Hash, Hasher};
+
 use super::*;
 
 /// A key of a tenant.
@@ -137,19 +140,52 @@ fn one_noisy_namespace_does_not_hold_up_a_hundred_quiet_ones() {
     assert_eq!(first.iter().collect::<HashSet<_>>().len(), 101);
 }
 
+thread_local! {
+    /// How often a key was compared with another.
+    static COMPARED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A key that counts how often it is compared.
+#[derive(Debug, Eq)]
+struct Counted(Owned);
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        COMPARED.set(COMPARED.get() + 1);
+        self.0 == other.0
+    }
+}
+
+impl Tenanted for Counted {
+    type Tenant = u32;
+
+    fn tenant(&self) -> &u32 {
+        &self.0.tenant
+    }
+}
+
 /// A scan of the whole backlog for each key, or a copy of it, made a large one fatal.
 #[test]
 fn a_backlog_of_a_hundred_thousand_keys_is_stored_once_and_each_costs_the_same() {
+    const KEYS: u32 = 100_000;
     let mut core = Core::new(limits(1));
     for round in 0..3 {
-        for number in 0..100_000 {
-            core.add(at(round), owned(number / 10, number), Reason::Listed);
+        COMPARED.set(0);
+        for number in (0..KEYS).chain(0..KEYS) {
+            core.add(at(round), Counted(owned(number / 10, number)), Reason::Listed);
         }
-        assert_eq!(core.items.slots(), 100_000, "in round {round}");
+        assert_eq!(core.items.slots(), KEYS as usize, "in round {round}");
         while let Some(handout) = core.take(at(round)) {
             core.done(at(round), handout, Verdict::Done);
         }
         assert_eq!(core.items.len(), 0);
+        assert_eq!(COMPARED.get(), KEYS, "each with itself, when it was added again");
     }
 }
 
