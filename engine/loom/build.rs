@@ -35,7 +35,7 @@ const MODULES: [&str; 11] =
     ["object", "backoff", "watched", "sync", "transport", "frame", "api", "watch", "store", "trigger", "queue"];
 
 /// Names of copies of a module, what is found in them once, and what is put in its place.
-const BROKEN: [(&str, &str, &str, &str); 6] = [
+const BROKEN: [(&str, &str, &str, &str); 7] = [
     // Lets go of the lock between a look for a key and the place among those who wait.
     (
         "looks_then_waits",
@@ -61,6 +61,13 @@ const BROKEN: [(&str, &str, &str, &str); 6] = [
     ),
     // Puts the indexes that it knew of in place of those that there are.
     ("forgets_an_index", "store", "objects.take_if(|_| indexes.are_those_of(&state.indexes))", "objects.take()"),
+    // Reads an index that somebody else has only begun to build.
+    (
+        "trusts_a_begun_index",
+        "store",
+        "self.all.contains_key(&id) && !self.unfinished.contains(&id)",
+        "self.all.contains_key(&id)",
+    ),
     // Keeps an own write although the stream has passed it.
     ("leaves_a_ghost", "store", "let is_passed = self.has_passed(&version);", "let is_passed = false;"),
 ];

@@ -33,6 +33,10 @@ use crate::object::{Key, Metadata, Object, ResourceVersion};
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 use crate::watch::{Audit, Reason, Transaction};
 
+/// Objects that an index which is being built takes in at once: a few hundred microseconds' worth, for which readers and the
+/// stream can wait, and so many that the lock itself costs nothing beside them. Loom has few objects, and is to see it released.
+const FILED_AT_ONCE: usize = if cfg!(engine_loom) { 1 } else { 1_000 };
+
 /// What a transaction did to one key. One of the two sides is always there.
 #[derive(Debug, Clone)]
 pub struct Change<T> {
@@ -136,8 +140,9 @@ impl<T: Object> Writer<T> {
             }
             Transaction::Progress(version) => self.part.write().advance(&version, &mut changes),
             Transaction::Clear => {
-                let gone = self.part.write().clear(&mut changes);
-                drop(gone);
+                let cleared = self.part.write().clear();
+                // As long as the lock is not held.
+                changes = cleared.changes();
             }
         }
         self.part.publish_stats();
@@ -274,7 +279,7 @@ impl<T: Object> Reader<T> {
         for part in self.parts.iter() {
             let is_there = part.read().indexes.has::<I>();
             if !is_there {
-                part.write().index::<I>();
+                part.build::<I>();
             }
         }
     }
@@ -334,6 +339,22 @@ impl<T: Object> Part<T> {
         Self { collection, state: RwLock::new(State::empty()), synced: watch::Sender::new(false), stats }
     }
 
+    /// Builds the index `I`, a few objects each time that the lock is taken, so that nobody waits for the whole. What changes
+    /// meanwhile is filed in it like in any other, and filing an object twice is as good as once.
+    fn build<I: Index<T>>(&self) {
+        self.write().indexes.begin::<I>();
+        let keys: Vec<Key> = self.read().all().map(|(key, _)| key.clone()).collect();
+        let mut rest = &keys[..];
+        loop {
+            let (some, later) = rest.split_at(rest.len().min(FILED_AT_ONCE));
+            self.write().file::<I>(some, later.is_empty());
+            if later.is_empty() {
+                return;
+            }
+            rest = later;
+        }
+    }
+
     fn publish_stats(&self) {
         let state = self.read();
         self.stats.set_quarantined(state.quarantined());
@@ -345,8 +366,7 @@ impl<T: Object> Part<T> {
 }
 
 impl<T> Part<T> {
-    // What can panic under the lock, an index's own code, does so before anything is changed, so that a poisoned lock is as
-    // good as any.
+    // Nothing panics under the lock: where an index's own code does, that is caught.
     fn read(&self) -> RwLockReadGuard<'_, State<T>> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -88,6 +88,21 @@ macro_rules! tests_of {
         }
 
         #[allow(dead_code, reason = "as above")]
+        /// Two ask at once for an index that nobody has asked for before.
+        pub(super) fn indexing_at_once() {
+            let (mut writer, reader) = cache();
+            writer.commit(list("5"));
+            let find = |reader: &Reader<Thing>| versions(&reader.by_index::<ByNamespace>(&"n".into()));
+            let asking = {
+                let reader = reader.clone();
+                thread::spawn(move || find(&reader))
+            };
+            for found in [find(&reader), asking.join().expect("no panic")] {
+                assert_eq!(found, ["5", "5"], "an index is seen whole");
+            }
+        }
+
+        #[allow(dead_code, reason = "as above")]
         /// An own write is answered while the stream brings it, and then that somebody has deleted it.
         pub(super) fn writing_and_streaming() {
             let (mut writer, reader) = cache();
@@ -123,6 +138,11 @@ mod sound {
     }
 
     #[test]
+    fn an_index_that_two_ask_for_at_once_is_seen_whole_by_both() {
+        explore(indexing_at_once);
+    }
+
+    #[test]
     fn an_own_write_is_seen_at_once_and_not_after_the_stream_has_passed_it() {
         explore(writing_and_streaming);
     }
@@ -145,6 +165,11 @@ mod broken {
     #[test]
     fn loom_finds_an_index_that_is_lost_with_a_list() {
         finds("a list is seen whole: []", "broken::forgets_an_index::is_explored");
+    }
+
+    #[test]
+    fn loom_finds_an_index_that_is_read_before_it_is_complete() {
+        finds("an index is seen whole", "broken::trusts_a_begun_index::is_explored");
     }
 
     #[test]
@@ -179,6 +204,16 @@ mod broken {
         #[ignore = "it ends the process; run by loom_finds_an_index_that_is_lost_with_a_list"]
         fn is_explored() {
             explore(listing_and_indexing);
+        }
+    }
+
+    mod trusts_a_begun_index {
+        tests_of!(engine_loom::trusts_a_begun_index::store);
+
+        #[test]
+        #[ignore = "it ends the process; run by loom_finds_an_index_that_is_read_before_it_is_complete"]
+        fn is_explored() {
+            explore(indexing_at_once);
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::sync::Arc;
 
+use super::index::Indexes;
 use super::overlay::What;
 use super::state::Objects;
 use super::{Change, Origin};
 use crate::api::Entry;
-use crate::object::{Object, ResourceVersion};
+use crate::object::{Key, Object, ResourceVersion};
 
 /// What a snapshot makes of a cache.
 pub(super) struct Difference<T> {
@@ -48,6 +50,29 @@ pub(super) fn difference<T: Object>(
     Difference { objects, quarantined, changes }
 }
 
+/// All that a cache had, when it was told to forget it.
+pub(super) struct Cleared<T> {
+    pub(super) objects: Arc<Objects<T>>,
+    pub(super) own: Vec<(Key, What<T>)>,
+    /// What readers saw by own writes alone and saw no longer, while nobody was told.
+    pub(super) over: Vec<Entry<T>>,
+    /// To be dropped with the rest.
+    pub(super) _indexes: Indexes<T>,
+}
+
+impl<T: Object> Cleared<T> {
+    /// That each is gone.
+    pub(super) fn changes(self) -> Vec<Change<T>> {
+        let gone = |old| Change { old: Some(old), new: None, origin: Origin::Event };
+        let (mut changes, mut over): (Vec<_>, _) = (self.objects.values().cloned().map(gone).collect(), self.over);
+        for (key, what) in self.own {
+            over.extend(unseen(what, self.objects.get(&key), None, Origin::Event, &mut changes));
+        }
+        changes.extend(over.into_iter().map(gone));
+        changes
+    }
+}
+
 pub(super) fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
     let (old, new) = (old.metadata(), new.metadata());
     old.uid != new.uid || old.resource_version != new.resource_version
@@ -55,7 +80,7 @@ pub(super) fn differs<T: Object>(old: &Entry<T>, new: &Entry<T>) -> bool {
 
 /// Files what the end of an own write lets readers see again that they did not see for it, and returns what they saw by it
 /// alone: an object that was written here and deleted by somebody else before the stream brought it leaves no other trace.
-/// What the stream tells of the key itself, from `before` to `now`, need not be told again.
+/// What the stream tells of the key itself, from `before` to `now`, is not told again.
 pub(super) fn unseen<T: Object>(
     what: What<T>,
     before: Option<&Entry<T>>,
@@ -68,7 +93,10 @@ pub(super) fn unseen<T: Object>(
         (before, now) => before.is_some() || now.is_some(),
     };
     match what {
-        What::Written(written) if is_told => Some(written),
+        What::Written(written) if is_told => {
+            let is_another = |before: &Entry<T>| before.metadata().uid != written.metadata().uid;
+            before.is_none_or(is_another).then_some(written)
+        }
         What::Written(written) if now.is_none_or(|now| differs(&written, now)) => {
             changed(Some(written), now.cloned(), origin, changes);
             None

@@ -1,8 +1,10 @@
 //! Secondary indexes: from a value that objects have to the objects that have it.
 
 use std::any::{Any, TypeId};
+use std::collections::hash_map::Entry::Vacant;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::api::Entry;
@@ -10,7 +12,8 @@ use crate::object::{Key, Object, Uid};
 
 /// What objects are filed under, beside their keys. The type that implements it names the index.
 ///
-/// An object that can't be decoded is in no index, since nothing is known of it.
+/// An object that can't be decoded is in no index, since nothing is known of it; nor is one on which [`values`](Self::values)
+/// panics, which stops nothing else.
 pub trait Index<T>: 'static {
     /// What is looked up.
     type Value: Eq + Hash + Send + Sync + 'static;
@@ -44,7 +47,11 @@ impl<T: Object> Index<T> for ByOwner {
 }
 
 /// The indexes of one part of a cache.
-pub(super) struct Indexes<T>(HashMap<TypeId, Box<dyn Filing<T>>>);
+pub(super) struct Indexes<T> {
+    all: HashMap<TypeId, Box<dyn Filing<T>>>,
+    /// Of these, those that do not have everything yet.
+    unfinished: HashSet<TypeId>,
+}
 
 /// One index, whatever its values are.
 trait Filing<T>: Send + Sync {
@@ -58,9 +65,12 @@ struct Filed<I: Index<T>, T>(HashMap<I::Value, HashSet<Key>>);
 
 impl<I: Index<T>, T: Object> Filing<T> for Filed<I, T> {
     fn refile(&mut self, key: &Key, before: Option<&T>, after: Option<&T>) {
-        // Both are asked for before anything is changed: they are the code of somebody else, and may panic.
-        let before: Vec<I::Value> = before.into_iter().flat_map(I::values).collect();
-        let after: Vec<I::Value> = after.into_iter().flat_map(I::values).collect();
+        // The code of somebody else. A panic would end the source, and each restart would meet that object again.
+        let values = |object: Option<&T>| {
+            let values = || object.into_iter().flat_map(I::values).collect::<Vec<_>>();
+            catch_unwind(AssertUnwindSafe(values)).unwrap_or_default()
+        };
+        let (before, after) = (values(before), values(after));
         for value in &before {
             if let Some(keys) = self.0.get_mut(value) {
                 keys.remove(key);
@@ -85,18 +95,18 @@ impl<I: Index<T>, T: Object> Filing<T> for Filed<I, T> {
 
 impl<T: Object> Indexes<T> {
     pub(super) fn none() -> Self {
-        Self(HashMap::new())
+        Self { all: HashMap::new(), unfinished: HashSet::new() }
     }
 
-    /// All these indexes, with nothing in them.
+    /// All these indexes of a cache that has nothing.
     pub(super) fn fresh(&self) -> Self {
-        Self(self.0.iter().map(|(id, index)| (*id, index.fresh())).collect())
+        Self { all: self.all.iter().map(|(id, index)| (*id, index.fresh())).collect(), unfinished: HashSet::new() }
     }
 
     /// The same, with `objects` in them.
     pub(super) fn filled<'a>(&self, objects: impl Iterator<Item = (&'a Key, &'a Entry<T>)>) -> Self {
         let mut filled = self.fresh();
-        if !filled.0.is_empty() {
+        if !filled.is_empty() {
             for (key, entry) in objects {
                 filled.refile(key, None, Some(entry));
             }
@@ -106,26 +116,40 @@ impl<T: Object> Indexes<T> {
 
     /// Returns true if these are the same indexes, whatever is in them.
     pub(super) fn are_those_of(&self, others: &Self) -> bool {
-        self.0.len() == others.0.len()
+        self.all.len() == others.all.len()
     }
 
-    /// The index `I`, empty.
-    pub(super) fn only<I: Index<T>>() -> Self {
-        let index: Box<dyn Filing<T>> = Box::new(Filed::<I, T>(HashMap::new()));
-        Self(HashMap::from([(TypeId::of::<I>(), index)]))
+    /// Begins the index `I`, if it has not begun: from now on it is told what changes.
+    pub(super) fn begin<I: Index<T>>(&mut self) {
+        let id = TypeId::of::<I>();
+        if let Vacant(place) = self.all.entry(id) {
+            place.insert(Box::new(Filed::<I, T>(HashMap::new())));
+            self.unfinished.insert(id);
+        }
     }
 
-    pub(super) fn add(&mut self, others: Self) {
-        self.0.extend(others.0);
+    /// Takes out the index `I`, to be put back.
+    pub(super) fn take<I: Index<T>>(&mut self) -> Self {
+        Self { all: self.all.remove_entry(&TypeId::of::<I>()).into_iter().collect(), unfinished: HashSet::new() }
     }
 
+    /// Puts back what was taken out, and whether it has everything by now.
+    pub(super) fn put(&mut self, taken: Self, is_complete: bool) {
+        if is_complete {
+            self.unfinished.retain(|id| !taken.all.contains_key(id));
+        }
+        self.all.extend(taken.all);
+    }
+
+    /// Returns true if there is the index `I`, and it has everything.
     pub(super) fn has<I: Index<T>>(&self) -> bool {
-        self.0.contains_key(&TypeId::of::<I>())
+        let id = TypeId::of::<I>();
+        self.all.contains_key(&id) && !self.unfinished.contains(&id)
     }
 
     /// The keys under `value`; `None` if there is none, or no such index.
     pub(super) fn find<I: Index<T>>(&self, value: &I::Value) -> Option<&HashSet<Key>> {
-        self.0.get(&TypeId::of::<I>())?.as_any().downcast_ref::<Filed<I, T>>()?.0.get(value)
+        self.all.get(&TypeId::of::<I>())?.as_any().downcast_ref::<Filed<I, T>>()?.0.get(value)
     }
 
     /// Files `key` under what it has `after`, and no longer under what it had `before`.
@@ -134,18 +158,18 @@ impl<T: Object> Indexes<T> {
         if before.map(Arc::as_ptr) == after.map(Arc::as_ptr) {
             return;
         }
-        for index in self.0.values_mut() {
+        for index in self.all.values_mut() {
             index.refile(key, before.map(|object| &**object), after.map(|object| &**object));
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
 impl<T> std::fmt::Debug for Indexes<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Indexes({})", self.0.len())
+        write!(f, "Indexes({})", self.all.len())
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::difference::{changed, differs, is_before, is_older, is_quarantined, unseen};
+use super::difference::{Cleared, changed, differs, is_before, is_older, is_quarantined, unseen};
 use super::index::{Index, Indexes};
 use super::overlay::{Life, Overdue, Overlay, What};
 use super::{Change, Origin};
@@ -152,19 +152,16 @@ impl<T: Object> State<T> {
         self.tell_over(Origin::Event, changes);
     }
 
-    /// Forgets every object, and returns them.
-    pub(super) fn clear(&mut self, changes: &mut Vec<Change<T>>) -> Arc<Objects<T>> {
-        let gone = std::mem::take(&mut self.objects);
-        for old in gone.values() {
-            changed(Some(old.clone()), None, Origin::Event, changes);
-        }
+    /// Forgets every object, and returns all that there was.
+    pub(super) fn clear(&mut self) -> Cleared<T> {
         self.quarantined = 0;
-        self.indexes = self.indexes.fresh();
-        for (key, what) in self.own.clear() {
-            self.over.extend(unseen(what, gone.get(&key), None, Origin::Event, changes));
+        let none = self.indexes.fresh();
+        Cleared {
+            objects: std::mem::take(&mut self.objects),
+            own: self.own.clear(),
+            over: std::mem::take(&mut self.over),
+            _indexes: std::mem::replace(&mut self.indexes, none),
         }
-        self.tell_over(Origin::Event, changes);
-        gone
     }
 
     /// Puts `objects` and their `indexes` in place of what was there, and returns that.
@@ -326,15 +323,14 @@ impl<T: Object> State<T> {
         }
     }
 
-    /// Builds the index `I`, if there is none.
-    pub(super) fn index<I: Index<T>>(&mut self) {
-        if !self.indexes.has::<I>() {
-            let mut index = Indexes::only::<I>();
-            for (key, entry) in self.all() {
-                index.refile(key, None, Some(entry));
-            }
-            self.indexes.add(index);
+    /// Files what is seen of `keys` in the index `I`, which is being built; the `last` of them complete it.
+    pub(super) fn file<I: Index<T>>(&mut self, keys: &[Key], last: bool) {
+        // The one is filled while the others are read.
+        let mut index = self.indexes.take::<I>();
+        for key in keys {
+            index.refile(key, None, self.seen(key));
         }
+        self.indexes.put(index, last);
     }
 
     /// Keeps in mind that readers saw `entry`, if they no longer do.

@@ -1,5 +1,6 @@
 //! The cache without a server: transactions in, changes and reads out.
 
+mod locks;
 mod model;
 
 use super::*;
@@ -155,6 +156,17 @@ fn a_resource_that_is_gone_takes_every_object_with_it() {
     reader.remember(thing("b", "u", "7"));
     assert_eq!(shown(&writer.commit(Transaction::Clear)), ["a: 5 -> -", "b: 7 -> -"]);
     assert_eq!((reader.len(), seen(&reader, "b")), (0, None));
+}
+
+#[test]
+fn the_end_of_a_life_is_told_once_though_an_own_write_of_it_had_not_come_back() {
+    let gone = Transaction::Delete(entry("a", "u", "9"));
+    for (end, told) in [(gone, "a: 9 -> -"), (replace("9", vec![]), "a: 5 -> -"), (Transaction::Clear, "a: 5 -> -")] {
+        let (mut writer, reader) = one_part();
+        writer.commit(replace("5", vec![entry("a", "u", "5")]));
+        reader.remember(thing("a", "u", "7"));
+        assert_eq!(shown(&writer.commit(end)), [told]);
+    }
 }
 
 #[test]

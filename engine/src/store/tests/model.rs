@@ -3,7 +3,7 @@
 //! Whatever comes in whatever order: the cache is a state that the server had, never goes back, and tells every change; what a
 //! reader sees is never older than what was written here or seen before; and once all is delivered, it is what the server has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -44,6 +44,8 @@ enum Step {
     Look,
     /// The next such answer comes.
     Found,
+    /// The resource goes, with all its objects, and stays away until this is noticed.
+    Vanish,
 }
 
 type State = BTreeMap<u8, (u32, u64)>;
@@ -80,6 +82,10 @@ struct World {
     low: BTreeMap<u8, u64>,
     /// What the changes so far add up to.
     told: BTreeMap<u8, (String, String)>,
+    /// Lives whose end was told.
+    ended: HashSet<String>,
+    /// Whether the resource is known to be gone.
+    gone: bool,
     reached: u64,
 }
 
@@ -103,6 +109,8 @@ impl World {
             looks: VecDeque::new(),
             low: BTreeMap::new(),
             told: BTreeMap::new(),
+            ended: HashSet::new(),
+            gone: false,
             reached: 0,
         }
     }
@@ -222,10 +230,15 @@ impl World {
                 }
             }
             Step::Look | Step::Answer(_) => {}
+            Step::Vanish => self.vanish(),
             Step::Found => {
                 if let Some((overdue, found)) = self.looks.pop_front() {
                     let changes = self.writer.found(&overdue, found);
                     self.tell(&changes);
+                    // What the server says is gone, the stream says once more when it comes to it.
+                    for old in changes.iter().filter_map(|change| change.old.as_ref()) {
+                        self.ended.remove(&identity(old).0);
+                    }
                     if self.opaque {
                         // What the stream brings after that is believed.
                         self.low.insert(overdue.key().name.parse().expect("a number"), FIRST_REVISION);
@@ -234,6 +247,22 @@ impl World {
             }
         }
         self.check();
+    }
+
+    fn vanish(&mut self) {
+        while !self.answers.is_empty() {
+            self.step(Step::Answer(true));
+        }
+        for key in 0..KEYS {
+            drop(self.write(key, false));
+        }
+        // That it is gone has no version that a later list could be held against.
+        (self.compacted, self.lag) = (self.now(), 0);
+        for _ in 0..3 {
+            self.end(End::Absent);
+            let transaction = self.machine.vanished();
+            self.commit(transaction);
+        }
     }
 
     fn event(&self, revision: u64) -> Event<Thing> {
@@ -330,6 +359,7 @@ impl World {
 
     fn commit(&mut self, transaction: Option<Transaction<Thing>>) {
         if let Some(transaction) = transaction {
+            self.gone = matches!(transaction, Transaction::Clear);
             let changes = self.writer.commit(transaction);
             self.tell(&changes);
         }
@@ -338,10 +368,18 @@ impl World {
     fn tell(&mut self, changes: &[Change<Thing>]) {
         for change in changes {
             let key: u8 = change.key().name.parse().expect("a number");
-            assert!(change.old.is_some() || change.new.is_some());
-            match &change.new {
-                Some(new) => drop(self.told.insert(key, identity(new))),
-                None => drop(self.told.remove(&key)),
+            match (&change.old, &change.new) {
+                (_, Some(new)) => {
+                    self.ended.remove(&identity(new).0);
+                    self.told.insert(key, identity(new));
+                }
+                (Some(old), None) => {
+                    // Without an order, an answer that comes late may bring back what is gone, until the server is asked.
+                    let is_first = self.ended.insert(identity(old).0);
+                    assert!(is_first || self.opaque, "the end of {} is told twice", identity(old).0);
+                    self.told.remove(&key);
+                }
+                (None, None) => panic!("nothing has changed"),
             }
         }
     }
@@ -356,7 +394,8 @@ impl World {
             let streamed: BTreeMap<u8, (String, String)> =
                 streamed.iter().map(|(key, entry)| (key.name.parse().expect("a number"), identity(entry))).collect();
             let server = self.at(reached).iter().map(|(key, state)| (*key, self.identified(*state)));
-            assert_eq!(streamed, server.collect(), "the cache is what the server had at {reached}");
+            let server = if self.gone { BTreeMap::new() } else { server.collect() };
+            assert_eq!(streamed, server, "the cache is what the server had at {reached}");
         }
         drop(state);
         let all: BTreeMap<Key, (String, String)> =
@@ -441,6 +480,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..5_u8).prop_map(Step::Lag),
         2 => Just(Step::Look),
         2 => Just(Step::Found),
+        1 => Just(Step::Vanish),
     ]
 }
 
