@@ -217,21 +217,26 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
     const ROUNDS: usize = 200;
     let queue: Queue<usize> =
         Queue::new(Limits { per_key: Schedule::new(MILLI, MILLI), overall: Bucket::new(1_000_000, 1_000_000) });
-    let holders: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
-    let seen: Arc<Vec<AtomicU32>> = Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect());
+    let counters = || -> Arc<Vec<AtomicU32>> { Arc::new((0..KEYS).map(|_| AtomicU32::new(0)).collect()) };
+    // Of each key: those who hold it, how often it was added, and which of these was the last when it was served.
+    let (holders, added, served) = (counters(), counters(), counters());
     let driver = tokio::spawn({
         let queue = queue.clone();
         async move { queue.drive().await }
     });
     let workers: Vec<_> = (0..16)
         .map(|worker| {
-            let (queue, holders, seen) = (queue.clone(), holders.clone(), seen.clone());
+            let (queue, holders, added, served) = (queue.clone(), holders.clone(), added.clone(), served.clone());
             tokio::spawn(async move {
                 while let Some(taken) = queue.take().await {
                     let key = *taken.key();
                     assert_eq!(holders[key].fetch_add(1, Ordering::SeqCst), 0, "{key} is held twice");
-                    tokio::task::yield_now().await;
-                    seen[key].fetch_add(1, Ordering::SeqCst);
+                    let last = added[key].load(Ordering::SeqCst);
+                    // So that it is added in flight.
+                    for _ in 0..3 {
+                        tokio::task::yield_now().await;
+                    }
+                    served[key].fetch_max(last, Ordering::SeqCst);
                     holders[key].fetch_sub(1, Ordering::SeqCst);
                     taken.done(if (key + worker) % 7 == 0 { Verdict::After(MILLI) } else { Verdict::Done });
                 }
@@ -239,28 +244,18 @@ async fn under_many_workers_every_key_is_handed_out_and_never_to_two_at_once() {
         })
         .collect();
     for round in 0..ROUNDS {
+        let urgency = if round % 3 == 0 { Urgency::Urgent } else { Urgency::Normal };
         for key in 0..KEYS {
-            queue.add(
-                key,
-                Trigger::new(Reason::Updated).with_urgency(if round % 3 == 0 {
-                    Urgency::Urgent
-                } else {
-                    Urgency::Normal
-                }),
-            );
+            added[key].fetch_add(1, Ordering::SeqCst);
+            queue.add(key, Trigger::new(Reason::Updated).with_urgency(urgency));
         }
         tokio::task::yield_now().await;
-    }
-    // `After` comes back for ever for some pairs of key and worker, so that a quiet moment is what to wait for: every key
-    // seen once more than before the last round.
-    let before: Vec<u32> = seen.iter().map(|count| count.load(Ordering::SeqCst)).collect();
-    for key in 0..KEYS {
-        queue.add(key, Reason::Updated);
-    }
-    let added = Instant::now();
-    while seen.iter().zip(&before).any(|(now, before)| now.load(Ordering::SeqCst) <= *before) {
-        assert!(added.elapsed() < Duration::from_mins(1), "a key is never handed out");
-        tokio::time::sleep(MILLI).await;
+        let started = Instant::now();
+        let is_behind = |key: usize| served[key].load(Ordering::SeqCst) < added[key].load(Ordering::SeqCst);
+        while round % 10 == 9 && (0..KEYS).any(is_behind) {
+            assert!(started.elapsed() < Duration::from_secs(30), "a key is not handed out again");
+            tokio::time::sleep(MILLI).await;
+        }
     }
     queue.close();
     for worker in workers {
