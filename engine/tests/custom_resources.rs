@@ -176,6 +176,7 @@ async fn a_definition_that_comes_goes_and_comes_again_is_followed_without_spinni
     until("it to be missed", || absences() >= 3).await;
     assert!(!cached.reader.is_synced());
     // A probe a second or two, and not a thousand.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     assert!(requests.all().len() < 20, "{}", requests.all().len());
 
     define(cluster, "Gadget");
