@@ -230,7 +230,9 @@ impl Reconciler {
         let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
             return Ok(Applied::Done);
         };
-        if current.metadata.uid != application.metadata.uid {
+        // What was attempted says nothing of a wish that came since; that one is the next call's.
+        let is_same = |one: &Application| (one.metadata.uid.clone(), one.metadata.generation);
+        if is_same(&current) != is_same(application) {
             return Ok(Applied::Done);
         }
         let mut observed = self.writer.caches.observe(key, &current.metadata.uid);

@@ -170,6 +170,23 @@ fn a_child_that_the_server_refuses_is_told_at_once_in_its_words() {
 }
 
 #[test]
+fn nothing_is_told_of_a_change_by_what_was_tried_before_it() {
+    let Some((space, _operator)) = operated("since", &[]) else { return };
+    space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
+    space.wait_for_status("web", "to be scaled to zero", |seen| reason(seen, "Ready").0 == "True");
+    // A refusal is tried again at once, and so as likely as not while the change comes.
+    for _ in 0..20 {
+        let resources = json!({"requests": {"example.com/gpu": 1}});
+        space.edit("applications", "web", &json!({"spec": {"resources": resources}}));
+        let seen = space.wait_for_status("web", "to be seen", |_| true);
+        assert_eq!(reason(&seen, "Degraded").1, "ApplyRejected", "it was ready before");
+        space.edit("applications", "web", &json!({"spec": {"resources": null}}));
+        let seen = space.wait_for_status("web", "to be seen", |_| true);
+        assert_eq!(reason(&seen, "Degraded").0, "False", "it was refused before");
+    }
+}
+
+#[test]
 fn what_is_left_to_the_server_by_zero_or_by_nothing_is_no_fight() {
     let Some((space, _operator)) = operated("filled", &[]) else { return };
     let ports = json!([{"name": "http", "port": 80, "nodePort": 0, "targetPort": 0}]);
