@@ -60,9 +60,14 @@ impl World {
 
     /// The operator's requests.
     pub(crate) fn requests_of_operator(&self) -> Vec<Request> {
+        self.requests_of(OPERATOR)
+    }
+
+    /// A user's requests.
+    pub(crate) fn requests_of(&self, user: &str) -> Vec<Request> {
         let log = self.audit_log();
-        let own = log.lines().filter(|line| line.contains(OPERATOR)).filter_map(Request::parse);
-        own.filter(|request| request.user == OPERATOR).collect()
+        let own = log.lines().filter(|line| line.contains(user)).filter_map(Request::parse);
+        own.filter(|request| request.user == user).collect()
     }
 
     /// The operator's requests that it had no permission for.

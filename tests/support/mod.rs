@@ -10,6 +10,7 @@ mod audit;
 mod gateway;
 mod leash;
 mod operator;
+mod pods;
 mod wish;
 
 use std::fmt::Debug;
@@ -26,6 +27,7 @@ pub(crate) use self::api::{Api, path};
 pub(crate) use self::audit::Request;
 pub(crate) use self::gateway::install_gateway_api;
 pub(crate) use self::operator::{Operator, let_time_pass};
+pub(crate) use self::pods::report_ready;
 pub(crate) use self::wish::{Children, faults};
 
 /// Many times what anything here takes on a busy machine.

@@ -14,9 +14,13 @@ use super::{api, leash, wait_for};
 /// Lines of a log that are shown of a test that failed.
 const TAIL: usize = 60;
 
+/// Ticks of a second in /proc: `USER_HZ`, which is 100 on every architecture that Linux has by now.
+const TICKS: f64 = 100.0;
+
 /// A running operator, or one that has ended and can be started again. Killed when dropped.
 pub(crate) struct Operator {
     child: Child,
+    program: PathBuf,
     args: Vec<String>,
     variables: Vec<(String, String)>,
     log: PathBuf,
@@ -45,13 +49,24 @@ impl Operator {
         all.extend(args.iter().map(ToString::to_string));
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let child = spawn(&all, &variables, &log);
-        Self { child, args: all, variables, log, probes, metrics, debug }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_application-operator"));
+        let child = spawn(&program, &all, &variables, &log);
+        Self { child, program, args: all, variables, log, probes, metrics, debug }
+    }
+
+    /// Starts an operator of another make, which learns of its cluster by `KUBECONFIG` alone, and is never asked anything.
+    pub(crate) fn start_other(folder: &Path, kubeconfig: &Path, program: &Path) -> Self {
+        let kubeconfig = kubeconfig.to_str().expect("a path in UTF-8");
+        let variables = vec![("KUBECONFIG".to_owned(), kubeconfig.to_owned())];
+        let (probes, metrics, debug) = (free_address(), free_address(), free_address());
+        let log = folder.join("operator-other.log");
+        let child = spawn(program, &[], &variables, &log);
+        Self { child, program: program.to_owned(), args: Vec::new(), variables, log, probes, metrics, debug }
     }
 
     /// Starts it again, with the same arguments and log.
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(&self.args, &self.variables, &self.log);
+        self.child = spawn(&self.program, &self.args, &self.variables, &self.log);
     }
 
     #[track_caller]
@@ -95,6 +110,15 @@ impl Operator {
     /// Whether it has not ended.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("it can be waited for").is_none()
+    }
+
+    /// Processor time so far, user's and system's, in seconds.
+    pub(crate) fn processor_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs, on Linux");
+        // The name in brackets may hold anything; behind it the fields are plain.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u32 = [11, 12].map(|field: usize| fields[field].parse::<u32>().expect("a number")).iter().sum();
+        f64::from(ticks) / TICKS
     }
 
     /// All that it has said since it was first started.
@@ -148,9 +172,9 @@ pub(super) fn show_logs(folder: &Path, subject: &str) {
     }
 }
 
-fn spawn(args: &[String], variables: &[(String, String)], log: &Path) -> Child {
+fn spawn(program: &Path, args: &[String], variables: &[(String, String)], log: &Path) -> Child {
     let log = OpenOptions::new().create(true).append(true).open(log).expect("a log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_application-operator"));
+    let mut command = Command::new(program);
     // Nothing of the caller's is to change what it does.
     command
         .args(args)
