@@ -33,6 +33,7 @@ pub mod managed; // pure: who owns which field
 pub mod patch; // pure: object and patch -> object
 pub mod selector; // pure: text -> which objects
 pub mod request; // pure: method, path, query -> what is asked
+pub mod user; // pure: who asks
 pub mod history; // pure: objects and changes
 pub mod resource; // pure: which resources there are
 pub mod protobuf; // pure: a body in protobuf -> in JSON
@@ -59,6 +60,7 @@ pub mod server; // pure: (state, now, request) -> answer
 pub mod controllers; // pure: (state, now) -> writes, by what acts behind the API
 pub mod world; // pure: server and controllers in virtual time
 pub mod service; // the lock, the clock and the timers around it
+pub mod audit; // pure: request and code -> what the audit log says
 pub mod port; // a port of this machine, for kubectl
 
 pub use controllers::Controllers;

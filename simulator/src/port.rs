@@ -4,6 +4,7 @@
 
 mod access;
 mod connection;
+mod log;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,13 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::shutdown::{self, Trigger};
+use engine::shutdown::{self, Shutdown, Trigger};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
-use self::connection::Door;
+pub use self::access::Access;
+pub use self::connection::Door;
+pub use self::log::Log;
 use crate::service::Simulator;
+use crate::user::User;
 
 /// How long connections may take to finish once the port is closed. Watches end at once, and answers take milliseconds.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -63,19 +66,14 @@ impl Port {
     ///
     /// If there is no port to be had, or the folder can't be written to.
     pub async fn open(simulator: &Simulator, folder: &Path) -> Result<Self, Error> {
-        let (access, settings) = access::make()?;
+        let access = Access::new()?;
+        let token = access.issue(User::admin())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Listen)?;
         let address = listener.local_addr().map_err(Error::Listen)?;
         let kubeconfig = folder.join("kubeconfig");
-        access.write(&kubeconfig, address).map_err(|error| Error::Kubeconfig(kubeconfig.clone(), error))?;
+        access.write(&kubeconfig, address, &token).map_err(|error| Error::Kubeconfig(kubeconfig.clone(), error))?;
         let (stop, shutdown) = shutdown::channel();
-        let door = Door {
-            acceptor: TlsAcceptor::from(Arc::new(settings)),
-            service: simulator.service(),
-            token: access.token.into(),
-            shutdown,
-        };
-        let served = Some(tokio::spawn(serve(listener, door)));
+        let served = Some(tokio::spawn(serve(listener, Door::new(simulator, &Arc::new(access)), shutdown)));
         Ok(Self { address, kubeconfig, stop, served })
     }
 
@@ -106,14 +104,18 @@ impl Drop for Port {
     }
 }
 
-async fn serve(listener: TcpListener, door: Door) {
+/// Lets in whoever comes over a listener, until the signal is given: a [`Port`] without a file, for whoever opens and closes it
+/// again and again.
+pub async fn serve(listener: TcpListener, door: Door, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = door.shutdown.given() => break,
+            () = shutdown.given() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => drop(connections.spawn(connection::converse(socket, door.clone()))),
+                Ok((socket, _)) => {
+                    connections.spawn(connection::converse(socket, door.clone(), shutdown.clone()));
+                }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
         }

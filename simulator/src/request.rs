@@ -101,7 +101,7 @@ impl Request {
 }
 
 /// A text with its `%XX` as the bytes that they mean, and `+` as a blank.
-fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {

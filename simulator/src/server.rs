@@ -78,9 +78,9 @@ impl Server {
         self.state.history.version()
     }
 
-    /// Forgets all changes so far, as etcd's compaction does: what asks for older ones is answered 410.
-    pub fn compact(&mut self) {
-        self.state.history.compact(self.version());
+    /// Forgets all changes up to a version, as etcd's compaction does: what asks for older ones is answered 410.
+    pub fn compact(&mut self, version: u64) {
+        self.state.history.compact(version);
     }
 
     fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {

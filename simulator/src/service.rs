@@ -94,9 +94,14 @@ impl Simulator {
         }
     }
 
-    /// Forgets all changes so far.
-    pub fn compact(&self) {
-        self.lock().compact();
+    /// What time it is there.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Forgets all changes up to a version.
+    pub fn compact(&self, version: u64) {
+        self.lock().compact(version);
         self.changed.send_modify(|_| ());
     }
 
@@ -169,7 +174,8 @@ fn never(never: Infallible) -> transport::Error {
     match never {}
 }
 
-fn decode(request: &transport::Request) -> Request {
+/// A request, as the server reads it.
+pub(crate) fn decode(request: &transport::Request) -> Request {
     let whole = |name: http::HeaderName| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };

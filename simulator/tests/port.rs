@@ -1,9 +1,19 @@
 //! The simulator's port: who comes in, and what is left when it closes.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
+use engine::config::Config;
+use engine::shutdown;
+use engine::transport::{self, Service};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use simulator::Simulator;
-use simulator::port::Port;
+use simulator::port::{Access, Door, Log, Port, serve};
+use simulator::user::User;
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 #[test]
 fn a_port_refuses_who_has_no_token_and_leaves_no_kubeconfig_behind() {
@@ -21,9 +31,9 @@ fn a_port_refuses_who_has_no_token_and_leaves_no_kubeconfig_behind() {
     let code = |kubeconfig: &str| {
         let file = folder.join("other");
         std::fs::write(&file, kubeconfig).expect("a file");
-        let config = engine::config::Config::from_kubeconfig(&file, None).expect("a configuration");
+        let config = Config::from_kubeconfig(&file, None).expect("a configuration");
         runtime.block_on(async {
-            let service = engine::transport::connect(&config).expect("a usable configuration");
+            let service = transport::connect(&config).expect("a usable configuration");
             let request = http::Request::get("/api/v1/namespaces").body(bytes::Bytes::new()).expect("a request");
             tower::ServiceExt::oneshot(service, request).await.expect("an answer").status().as_u16()
         })
@@ -35,5 +45,59 @@ fn a_port_refuses_who_has_no_token_and_leaves_no_kubeconfig_behind() {
     let path = port.kubeconfig().to_owned();
     runtime.block_on(port.close());
     assert!(!path.exists());
+    std::fs::remove_dir_all(folder).expect("it goes");
+}
+
+/// A kubeconfig for a user.
+fn kubeconfig(access: &Access, folder: &Path, address: SocketAddr, user: &str) -> Config {
+    let file = folder.join(user);
+    access.write(&file, address, &access.issue(User::named(user)).expect("a token")).expect("a file");
+    Config::from_kubeconfig(&file, None).expect("a configuration")
+}
+
+async fn ask(service: &Service, method: &str, uri: &str, body: &'static str) -> transport::Response {
+    let request = http::Request::builder().method(method).uri(uri).header("content-type", "application/json");
+    let request = request.body(bytes::Bytes::from_static(body.as_bytes())).expect("a request");
+    service.clone().oneshot(request).await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_is_logged_when_it_is_answered_and_a_watch_when_it_ends() {
+    let folder = std::env::temp_dir().join(format!("simulator-log-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let simulator = Simulator::new(7, Arc::new(jiff::Timestamp::now));
+    let access = Arc::new(Access::new().expect("certificates"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let log = folder.join("audit.log");
+    let door = Door::new(&simulator, &access).logged(Arc::new(Log::open(&log).expect("a file")));
+    let (stop, shutdown) = shutdown::channel();
+    let served = tokio::spawn(serve(listener, door, shutdown));
+    let jane = transport::connect(&kubeconfig(&access, &folder, address, "jane")).expect("a usable configuration");
+    let joe = transport::connect(&kubeconfig(&access, &folder, address, "joe")).expect("a usable configuration");
+    let seen = || -> Vec<Value> {
+        let lines = std::fs::read_to_string(&log).expect("a log");
+        let event = |line: &str| serde_json::from_str::<Value>(line).expect("JSON");
+        let short = |event: Value| {
+            json!([
+                event["user"]["username"],
+                event["verb"],
+                event["objectRef"]["name"],
+                event["responseStatus"]["code"]
+            ])
+        };
+        lines.lines().map(event).map(short).collect()
+    };
+
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let watch = ask(&jane, "GET", &format!("{maps}?watch=1&timeoutSeconds=60"), "").await;
+    assert_eq!(ask(&jane, "POST", maps, r#"{"metadata": {"name": "a"}}"#).await.status(), 201);
+    assert_eq!(ask(&joe, "GET", &format!("{maps}/b"), "").await.status(), 404);
+    let so_far = [json!(["jane", "create", "a", 201]), json!(["joe", "get", "b", 404])];
+    assert_eq!(seen(), so_far);
+    stop.give();
+    watch.into_body().collect().await.expect("a watch that ends well");
+    served.await.expect("no panic");
+    assert_eq!(seen()[2..], [json!(["jane", "watch", null, 200])]);
     std::fs::remove_dir_all(folder).expect("it goes");
 }

@@ -1,12 +1,13 @@
-//! Who may come in: a certificate for loopback, a token, and the kubeconfig that holds both.
+//! Who may come in: a certificate for loopback, a token for each user, and the kubeconfig that holds both.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,17 +16,19 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
 use super::Error;
+use crate::user::User;
 
-/// What a client has to know.
-pub(super) struct Access {
+/// The certificates of a server, and the tokens of those whom it lets in.
+pub struct Access {
     /// The authority that vouches for the server, in PEM.
     authority: String,
-    /// By which the client proves that it has read the kubeconfig.
-    pub(super) token: String,
+    pub(super) settings: Arc<ServerConfig>,
+    /// Who has which token.
+    users: Mutex<BTreeMap<String, User>>,
 }
 
-/// New certificates and a new token, and the server's half of TLS.
-pub(super) fn make() -> Result<(Access, ServerConfig), Error> {
+/// A new authority in PEM, and the server's half of TLS with a certificate of its.
+fn certified() -> Result<(String, ServerConfig), Error> {
     let mut params = CertificateParams::new([])?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -40,7 +43,7 @@ pub(super) fn make() -> Result<(Access, ServerConfig), Error> {
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let mut settings = builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;
     settings.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((Access { authority: authority.pem(), token: token().map_err(Error::Token)? }, settings))
+    Ok((authority.pem(), settings))
 }
 
 /// A token that others on this machine can't guess: the port is open to them.
@@ -55,10 +58,39 @@ fn token() -> io::Result<String> {
 }
 
 impl Access {
+    /// New certificates, and nobody who may come in.
+    ///
+    /// # Errors
+    ///
+    /// If no certificate can be made.
+    pub fn new() -> Result<Self, Error> {
+        let (authority, settings) = certified()?;
+        Ok(Self { authority, settings: Arc::new(settings), users: Mutex::default() })
+    }
+
+    /// Lets a user in: by this token, which is new.
+    ///
+    /// # Errors
+    ///
+    /// If there is no randomness for one.
+    pub fn issue(&self, user: User) -> Result<String, Error> {
+        let token = token().map_err(Error::Token)?;
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), user);
+        Ok(token)
+    }
+
+    /// Who has the token.
+    pub(super) fn user(&self, token: &str) -> Option<User> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
     /// Writes a kubeconfig that needs no other file, for nobody's eyes but its owner's.
-    pub(super) fn write(&self, path: &Path, server: SocketAddr) -> io::Result<()> {
-        let Self { authority, token } = self;
-        let authority = STANDARD.encode(authority);
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be written.
+    pub fn write(&self, path: &Path, server: SocketAddr, token: &str) -> io::Result<()> {
+        let authority = STANDARD.encode(&self.authority);
         let text = format!(
             "\
 apiVersion: v1

@@ -1,4 +1,4 @@
-//! One connection: HTTP enters, and leaves; compressed where the client asks for it, and to nobody without the token.
+//! One connection: HTTP enters, and leaves; compressed where the client asks for it, to nobody without a token, and logged.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -10,18 +10,24 @@ use engine::transport::{self, Body, Service};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
-use http::{Response, StatusCode};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, BodyStream, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::access::Access;
+use super::log::{Log, Pending};
+use crate::audit::Entry;
 use crate::failure::Failure;
+use crate::service::{self, Simulator};
+use crate::user::User;
 
 /// The longest body of a request, in bytes: the real server's (`MaxRequestBodyBytes`).
 const LONGEST: usize = 3 << 20;
@@ -32,24 +38,28 @@ const WORTH: usize = 128 << 10;
 /// Requests at a time on one connection: the real server's bound for HTTP/2.
 const STREAMS: u32 = 100;
 
-/// What every connection shares.
+/// Where clients are asked who they are.
+const REVIEWS: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+
+/// What every connection shares. Clones are the same one.
 #[derive(Clone)]
-pub(super) struct Door {
-    pub(super) acceptor: TlsAcceptor,
-    pub(super) service: Service,
-    pub(super) token: Arc<str>,
-    pub(super) shutdown: Shutdown,
+pub struct Door {
+    acceptor: TlsAcceptor,
+    simulator: Simulator,
+    service: Service,
+    access: Arc<Access>,
+    log: Option<Arc<Log>>,
 }
 
 /// Answers what comes over a socket until the client leaves, or the signal is given.
-pub(super) async fn converse(socket: TcpStream, door: Door) {
+pub(super) async fn converse(socket: TcpStream, door: Door, shutdown: Shutdown) {
     // What fails here is the client's loss, and it knows.
     let _ = socket.set_nodelay(true);
     let Ok(stream) = door.acceptor.accept(socket).await else { return };
-    let shutdown = door.shutdown.clone();
+    let over = shutdown.clone();
     let answer = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
+        let (door, over) = (door.clone(), over.clone());
+        async move { Ok::<_, Infallible>(door.answer(request, over).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http2().max_concurrent_streams(STREAMS);
@@ -63,55 +73,88 @@ pub(super) async fn converse(socket: TcpStream, door: Door) {
 }
 
 impl Door {
-    async fn answer(&self, request: http::Request<Incoming>) -> Response<Body> {
-        let is_known = request.headers().get(AUTHORIZATION).is_some_and(|value| {
-            value
-                .to_str()
-                .ok()
-                .and_then(|value| value.strip_prefix("Bearer "))
-                .is_some_and(|token| *token == *self.token)
-        });
+    /// A door to a simulator, for those whom `access` knows.
+    pub fn new(simulator: &Simulator, access: &Arc<Access>) -> Self {
+        let acceptor = TlsAcceptor::from(access.settings.clone());
+        let (simulator, service) = (simulator.clone(), simulator.service());
+        Self { acceptor, simulator, service, access: access.clone(), log: None }
+    }
+
+    /// The same, where each request is logged.
+    pub fn logged(self, log: Arc<Log>) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>, over: Shutdown) -> Response<Body> {
         if matches!(request.uri().path(), "/livez" | "/readyz" | "/healthz") {
             let mut response = Response::new(whole("ok"));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             return response;
         }
-        if !is_known {
+        let received = self.simulator.now();
+        let (head, body) = request.into_parts();
+        let token = text(&head.headers, &AUTHORIZATION).strip_prefix("Bearer ");
+        let Some(user) = token.and_then(|token| self.access.user(token)) else {
             return refuse(&Failure {
                 code: 401,
                 reason: "Unauthorized",
                 message: "Unauthorized".into(),
                 details: None,
             });
-        }
-        let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        let compresses =
-            accepted.is_some_and(|encodings| encodings.split(',').any(|one| one.trim().starts_with("gzip")));
-        let query = request.uri().query().unwrap_or_default();
+        };
+        let headers = head.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+        let impersonated = User::impersonated(headers);
+        let encodings = text(&head.headers, &ACCEPT_ENCODING);
+        let compresses = encodings.split(',').any(|one| one.trim().starts_with("gzip"));
+        let query = head.uri.query().unwrap_or_default();
         let says = |name: &str| {
             let is = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| key == name && is_true(value));
             query.split('&').any(is)
         };
         let (is_watch, is_initial) = (says("watch"), says("sendInitialEvents"));
-        let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LONGEST).collect().await else {
             let message = format!("Request entity too large: limit is {LONGEST}");
             return refuse(&Failure { code: 413, reason: "RequestEntityTooLarge", message, details: None });
         };
         let request = transport::Request::from_parts(head, body.to_bytes());
-        let response = match self.service.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(error) => return refuse(&Failure::internal(error.to_string())),
+        let mut pending = self.log.clone().map(|log| {
+            let uri = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+            let read = service::decode(&request);
+            let entry = Entry::new(user.clone(), impersonated.clone(), &read, uri, received);
+            Pending { log, simulator: self.simulator.clone(), entry, code: None }
+        });
+        let response = if request.method() == Method::POST && request.uri().path() == REVIEWS {
+            told(StatusCode::CREATED, &impersonated.unwrap_or(user).review(received))
+        } else {
+            match self.service.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(error) => refuse(&Failure::internal(error.to_string())),
+            }
         };
+        if let Some(pending) = &mut pending {
+            pending.code = Some(response.status().as_u16());
+        }
+        if !is_watch {
+            // Before the client has the answer, so that whoever looks for it then finds it.
+            drop(pending.take());
+        }
         // Of watches, those alone that begin with all that is there.
         let compresses = compresses && (is_initial || !is_watch);
         let response = if compresses { compressed(response, is_watch).await } else { response };
-        // A watch ends with the server.
+        // A watch ends with the server, and is logged then.
         response.map(|body| {
-            let shutdown = self.shutdown.clone();
-            Body::new(StreamBody::new(BodyStream::new(body).take_until(async move { shutdown.given().await })))
+            let end = async move {
+                over.given().await;
+                drop(pending);
+            };
+            Body::new(StreamBody::new(BodyStream::new(body).take_until(end)))
         })
     }
+}
+
+/// A header; empty if it is absent.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The response in gzip, if that is worth it: of a watch each piece by itself, and of all else the whole.
@@ -150,8 +193,12 @@ fn gzip(data: &[u8]) -> Bytes {
 }
 
 fn refuse(failure: &Failure) -> Response<Body> {
-    let mut response = Response::new(whole(failure.render().to_string()));
-    *response.status_mut() = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    told(StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &failure.render())
+}
+
+fn told(code: StatusCode, document: &Value) -> Response<Body> {
+    let mut response = Response::new(whole(document.to_string()));
+    *response.status_mut() = code;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
