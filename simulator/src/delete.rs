@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
+use crate::history::Place;
 use crate::managed;
 use crate::object;
 use crate::resource::Nature;
@@ -30,6 +31,7 @@ pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let grace = grace(call, &options, &old);
     if object::finalizers(&new).is_empty() && !is_namespace && grace == 0 {
         if call.resource.nature == Nature::Definition && !is_dry_run {
+            empty(state, &old);
             state.catalog.forget(&old);
         }
         // What goes is told as it was.
@@ -56,6 +58,18 @@ pub fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
         return Ok(new);
     }
     Ok(Value::clone(&state.history.put(place, new)))
+}
+
+/// Takes away all objects of a definition that goes. The real server waits for those that are held by finalizers.
+fn empty(state: &mut State, definition: &Value) {
+    let spec = &definition["spec"];
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let resource = format!("{}.{}", word(&spec["names"]["plural"]), word(&spec["group"]));
+    for object in state.history.present(&resource, "") {
+        let (namespace, name) =
+            (object::text(&object, "namespace").to_owned(), object::text(&object, "name").to_owned());
+        state.history.remove(&Place { resource: resource.clone(), namespace, name }, Value::clone(&object));
+    }
 }
 
 /// Replaces what still has to be done before a namespace may go (`/finalize`). With the last of it, it goes.

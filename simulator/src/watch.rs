@@ -106,6 +106,9 @@ impl Watch {
         }
         events.extend(state.history.since(self.version).filter_map(|change| self.event(change)));
         self.version = self.version.max(state.history.version());
+        // It ends with the definition of its resource.
+        let Resource { group, version, plural, .. } = &*self.resource;
+        self.is_over = state.catalog.get(group, version, plural).is_none();
         if self.bookmarks && now >= self.next_bookmark {
             self.next_bookmark = now.saturating_add(SignedDuration::from_secs(BOOKMARK_PERIOD)).unwrap_or(now);
             events.push(self.bookmark(None));

@@ -63,7 +63,10 @@ pub(super) fn all() -> impl Iterator<Item = Resource> {
             plural: plural.into(),
             is_namespaced: has.contains(&Namespaces),
             schema: match (nature, group) {
-                (Nature::Definition, _) => schema::custom(&json!({})),
+                // Not described: its maps are merged, and its lists owned as a whole.
+                (Nature::Definition, _) => {
+                    schema::custom(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))
+                }
                 // Two types of the same name.
                 (_, "events.k8s.io") => schema::builtin("events.Event"),
                 _ => schema::builtin(kind),
