@@ -8,6 +8,8 @@ mod names;
 mod namespace;
 mod pod;
 mod replica_set;
+mod resources;
+mod secret;
 mod service;
 
 use serde_json::{Value, json};
@@ -31,6 +33,7 @@ pub fn default(resource: &Resource, object: &mut Value) {
         Nature::Job => job::default(object),
         Nature::Service => service::default(object),
         Nature::Namespace => namespace::default(object),
+        Nature::Plain if resource.kind == "Secret" => secret::default(object),
         Nature::ConfigMap | Nature::EndpointSlice | Nature::Plain | Nature::Custom | Nature::Definition => {}
     }
 }

@@ -43,6 +43,10 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", &shown, why));
     }
+    if spec["strategy"]["type"] == "Recreate" && !spec["strategy"]["rollingUpdate"].is_null() {
+        let why = "may not be specified when strategy `type` is 'Recreate'";
+        causes.push(Cause::forbidden("spec.strategy.rollingUpdate", why));
+    }
     causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec.containers"));
     if old.is_some_and(|old| old["spec"]["selector"] != *selector) {
         causes.push(Cause::invalid("spec.selector", &selector.to_string(), "field is immutable"));

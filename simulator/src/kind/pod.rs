@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::resources;
 use crate::failure::Cause;
 use crate::object;
 
@@ -135,6 +136,7 @@ pub(super) fn containers(pod: &Value, path: &str) -> Vec<Cause> {
         if container["image"].as_str().unwrap_or_default().is_empty() {
             causes.push(Cause::required(at("image"), ""));
         }
+        causes.extend(resources::validate(&container["resources"], &at("resources")));
     }
     causes
 }

@@ -48,6 +48,10 @@ fn has_node_ports(spec: &Map<String, Value>) -> bool {
     spec.get("type").is_some_and(|kind| *kind == "NodePort" || *kind == "LoadBalancer")
 }
 
+fn is_balanced(spec: &Map<String, Value>) -> bool {
+    spec.get("type").is_some_and(|kind| *kind == "LoadBalancer")
+}
+
 /// Gives it an address and node ports: those that it had, or new ones.
 pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut Identities) -> Result<(), Failure> {
     let before = old.and_then(|old| old["spec"].as_object()).cloned().unwrap_or_default();
@@ -75,11 +79,12 @@ pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut 
         }
     }
     // What a type asks for goes with the type, if nobody has changed it at the same time.
-    if has_node_ports(&before) && !has_node_ports(spec) {
-        for name in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
-            if spec.get(name) == before.get(name) {
-                spec.remove(name);
-            }
+    for (name, goes) in [
+        ("externalTrafficPolicy", has_node_ports(&before) && !has_node_ports(spec)),
+        ("allocateLoadBalancerNodePorts", is_balanced(&before) && !is_balanced(spec)),
+    ] {
+        if goes && spec.get(name) == before.get(name) {
+            spec.remove(name);
         }
     }
     node_ports(spec, &before, old.is_some(), identities)
