@@ -4,8 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use cluster::Options;
 use serde_json::{Value, json};
+use testbed::Options;
 
 use crate::support::{
     FORMER_FINALIZER, Space, World, faults, let_time_pass, reason, record, wait_for, wait_until_good,
@@ -27,7 +27,7 @@ const FORMER_CRD: &str = "
 
 #[test]
 fn children_of_the_go_operator_are_adopted_as_they_stand_and_without_a_gap() {
-    let Some(space) = Space::new("adopted") else { return };
+    let Some(space) = Space::new("adopted").and_then(Space::with_kubectl) else { return };
     // It made children only for Applications that were named as their namespace.
     let app = "adopted";
     let application = former(&space, app, 80);
@@ -168,7 +168,7 @@ fn the_former_finalizer_is_removed_and_no_other() {
     let added = Instant::now();
     wait_for("the finalizer to go", || (finalizers("stays") == Value::Null).then_some(()));
     record("the finalizer is gone after", added.elapsed());
-    space.kubectl(&["delete", "application", "stays", "--timeout=30s"]);
+    space.world.api.delete(&format!("{}/stays", support::path("applications", &space.name)));
     wait_until_good("the children of both to be collected", || {
         let children = ["gone-before", "stays"].map(|app| space.children(app));
         let left = children.iter().filter(|children| children.deployment.is_some() || children.service.is_some());
@@ -232,8 +232,7 @@ fn an_application_that_was_let_in_with_fewer_than_no_replicas_can_be_deleted() {
 fn former_world() -> Option<World> {
     let world = World::bare(Options::api_only())?;
     world.cluster.apply(FORMER_CRD);
-    let established = ["wait", "--for=condition=Established", "crd/applications.minetto.dev", "--timeout=60s"];
-    world.cluster.kubectl_ok(&established);
+    world.api.wait_until_established("applications.minetto.dev");
     Some(world)
 }
 

@@ -5,8 +5,8 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use cluster::{Component, Options};
 use serde_json::{Value, json};
+use testbed::{Component, Feature, Options};
 
 use crate::support::{
     Operator, Request, Space, World, faults, let_time_pass, path, reason, record, wait_for, wait_until_good,
@@ -67,7 +67,10 @@ fn whatever_is_killed_in_whatever_order_all_converges_and_falls_silent() {
         space.application(&format!("app-{index}"), &wish(&mut chance));
     }
     // Each thing twice, in an order of chance.
-    let mut victims = [Victim::Operator, Victim::ApiServer, Victim::Etcd].repeat(2);
+    let mut victims = [Victim::Operator, Victim::ApiServer].repeat(2);
+    if testbed::has(Feature::Etcd) {
+        victims.extend([Victim::Etcd; 2]);
+    }
     while !victims.is_empty() {
         let index = usize::try_from(chance.below(victims.len() as u64)).expect("an index");
         let victim = victims.swap_remove(index);

@@ -5,6 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testbed::Feature;
 
 use crate::support::{
     Children, Operator, Request, Space, condition, faults, let_time_pass, path, reason, record, uid, wait_for,
@@ -16,7 +17,7 @@ const WHILE: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_deployment_of_somebody_else_is_left_alone_and_named() {
-    let Some(space) = Space::new("foreign-deployment") else { return };
+    let Some(space) = Space::new("foreign-deployment").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     let labels = json!({"app": "theirs"});
     let foreign = space.create(
@@ -48,7 +49,7 @@ fn a_deployment_of_somebody_else_is_left_alone_and_named() {
 
 #[test]
 fn a_service_that_another_controller_owns_is_left_alone_and_named() {
-    let Some(space) = Space::new("foreign-service") else { return };
+    let Some(space) = Space::new("foreign-service").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     let owner = space.create("configmaps", &json!({"metadata": {"name": "theirs"}}));
     let owner =
@@ -77,7 +78,7 @@ fn a_service_that_another_controller_owns_is_left_alone_and_named() {
 
 #[test]
 fn children_that_were_orphaned_are_not_seized_by_the_next_application_of_the_name() {
-    let Some(space) = Space::new("orphans") else { return };
+    let Some(space) = Space::new("orphans").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx", "port": 80}));
     space.wait_until_ready("web");
@@ -113,7 +114,7 @@ fn an_application_that_is_replaced_at_once_ends_with_children_of_its_own() {
 
 #[test]
 fn a_child_that_is_slow_to_go_is_waited_for_in_silence() {
-    let Some(space) = Space::new("leaving") else { return };
+    let Some(space) = Space::new("leaving").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     let application = space.application("web", &json!({"image": "nginx", "port": 80}));
     space.wait_until_ready("web");
@@ -155,7 +156,7 @@ fn nothing_is_made_in_a_namespace_that_is_going() {
     let_time_pass(WHILE);
     let (before, lines) = (space.writes().len(), operator.log().lines().count());
 
-    space.world.cluster.kubectl_ok(&["delete", "namespace", "going", "--wait=false"]);
+    assert_eq!(space.world.api.ask("DELETE", "/api/v1/namespaces/going", &Value::Null).0, 200);
     wait_for("all but what is held to be gone", || {
         let left = ["applications", "deployments", "services", "pods"].map(|kind| space.list(kind).len());
         (left == [1, 0, 0, 0]).then_some(())
@@ -179,6 +180,9 @@ fn nothing_is_made_in_a_namespace_that_is_going() {
 
 #[test]
 fn an_exceeded_quota_is_named_and_over_once_less_is_wished() {
+    if !testbed::has(Feature::Quotas) {
+        return;
+    }
     let Some(space) = Space::new("quota") else { return };
     let _operator = space.operator();
     space.create("resourcequotas", &json!({"metadata": {"name": "small"}, "spec": {"hard": {"pods": "1"}}}));
@@ -199,6 +203,9 @@ fn an_exceeded_quota_is_named_and_over_once_less_is_wished() {
 
 #[test]
 fn a_missing_permission_is_named_and_used_once_it_is_granted() {
+    if !testbed::has(Feature::Authorisation) {
+        return;
+    }
     let Some(space) = Space::new("forbidden") else { return };
     // The operator's own role, but for the right to change Deployments.
     let role = space.kubectl(&["get", "clusterrole", "application-operator", "-o", "json"]);
@@ -238,6 +245,9 @@ fn a_missing_permission_is_named_and_used_once_it_is_granted() {
 
 #[test]
 fn a_policy_that_denies_a_child_is_quoted() {
+    if !testbed::has(Feature::Policies) {
+        return;
+    }
     let Some(space) = Space::new("denied") else { return };
     let _operator = space.operator();
     let policy = "
@@ -276,6 +286,9 @@ fn a_policy_that_denies_a_child_is_quoted() {
 
 #[test]
 fn a_policy_that_changes_what_is_written_is_named_and_not_fought() {
+    if !testbed::has(Feature::Policies) {
+        return;
+    }
     let Some(space) = Space::new("changed") else { return };
     let operator = space.operator();
     let policy = "
@@ -329,7 +342,7 @@ fn a_second_operator_that_renders_otherwise_is_yielded_to_and_named() {
 /// Has another writer change the Service of an Application again and again, until the operator yields, and a while longer.
 #[track_caller]
 fn fight(name: &str, change: &Value) {
-    let Some(space) = Space::new(name) else { return };
+    let Some(space) = Space::new(name).and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
     space.wait_until_ready("web");

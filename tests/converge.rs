@@ -10,7 +10,7 @@ use crate::support::{Space, World, condition, faults, reason, record, uid, wait_
 
 #[test]
 fn the_sample_becomes_a_running_and_reachable_application() {
-    let Some(world) = World::operated() else { return };
+    let Some(world) = World::operated().filter(|_| testbed::has_kubectl()) else { return };
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/application.yaml");
     world.cluster.kubectl_ok(&["apply", "-f", sample]);
     let applied = Instant::now();
@@ -61,7 +61,7 @@ fn the_sample_becomes_a_running_and_reachable_application() {
 
 #[test]
 fn kubectl_shows_what_there_is_to_know_of_an_application() {
-    let Some(space) = Space::operated("shown") else { return };
+    let Some(space) = Space::operated("shown").and_then(Space::with_kubectl) else { return };
     let http = json!({"hosts": ["web.example.com"]});
     space.application("web", &json!({"image": "nginx:1.29", "replicas": 3, "port": 8080, "http": http}));
     space.wait_until_ready("web");
@@ -93,7 +93,7 @@ fn kubectl_shows_what_there_is_to_know_of_an_application() {
 
 #[test]
 fn a_row_fits_into_80_columns_beside_the_longest_reason() {
-    let Some(space) = Space::operated("columns") else { return };
+    let Some(space) = Space::operated("columns").and_then(Space::with_kubectl) else { return };
     // The sample's name and image, and a reason of which none is longer.
     let parents = json!([{"name": "gateway"}]);
     let spec = json!({"image": "nginx:latest", "replicas": 2, "port": 80, "http": {"parentRefs": parents}});
@@ -150,7 +150,7 @@ fn changes_of_image_replicas_and_port_reach_both_children() {
 
 #[test]
 fn scaling_restarts_no_pod_and_zero_is_a_state_like_any_other() {
-    let Some(space) = Space::operated("scaling") else { return };
+    let Some(space) = Space::operated("scaling").and_then(Space::with_kubectl) else { return };
     space.application("web", &json!({"image": "nginx", "replicas": 2, "port": 80}));
     space.wait_until_ready("web");
     let replica_sets = || space.list("replicasets").iter().map(uid).collect::<Vec<_>>();
@@ -177,7 +177,7 @@ fn scaling_restarts_no_pod_and_zero_is_a_state_like_any_other() {
 
 #[test]
 fn deleting_an_application_deletes_its_children() {
-    let Some(space) = Space::operated("deletion") else { return };
+    let Some(space) = Space::operated("deletion").and_then(Space::with_kubectl) else { return };
     for name in ["web", "stays"] {
         space.application(name, &json!({"image": "nginx", "port": 80}));
     }
@@ -199,7 +199,7 @@ fn deleting_an_application_deletes_its_children() {
 
 #[test]
 fn bad_input_is_refused_with_a_sentence_and_changes_nothing() {
-    let Some(space) = Space::operated("refused") else { return };
+    let Some(space) = Space::operated("refused").and_then(Space::with_kubectl) else { return };
     space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
     let good = space.wait_until_ready("web");
     let specs = [

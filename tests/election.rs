@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::{Component, Options};
 use serde_json::json;
+use testbed::{Component, Feature, Options};
 
 use crate::support::{Operator, Request, Space, World, let_time_pass, path, record, wait_for};
 
@@ -62,6 +62,9 @@ fn shared() -> Option<&'static World> {
 impl<'w> Arena<'w> {
     fn new(world: &'w World, test: &str) -> Self {
         let (space, users) = (world.space(test), users(test));
+        if testbed::is_simulated() {
+            return Self { space, users };
+        }
         let verbs = "--verb=create,get,patch,watch";
         space.kubectl(&["create", "role", "election", verbs, "--resource=leases.coordination.k8s.io"]);
         for user in &users {
@@ -286,6 +289,9 @@ fn a_lease_that_is_deleted_is_made_again_by_its_leader_and_nobody_else_leads_mea
 
 #[test]
 fn an_operator_that_may_not_use_leases_says_so_once_and_what_it_needs() {
+    if !testbed::has(Feature::Authorisation) {
+        return;
+    }
     let Some(world) = shared() else { return };
     let arena = Arena::new(world, "forbidden");
     arena.space.kubectl(&["delete", "rolebinding", "forbidden-first-election"]);
@@ -298,6 +304,9 @@ fn an_operator_that_may_not_use_leases_says_so_once_and_what_it_needs() {
 
 #[test]
 fn an_elector_of_client_go_and_this_one_exclude_each_other() {
+    if !testbed::has(Feature::ClientGo) {
+        return;
+    }
     // The scheduler's is one.
     let flags = [
         "--leader-elect=true",

@@ -1,7 +1,7 @@
 //! Five hundred Applications at once: what they cost the API server, when they come, when nothing changes, and when the
 //! operator comes back.
 //!
-//! Beside the operator there are the API server and etcd alone, so that nobody else makes work for it.
+//! Beside the operator there is the API server alone, so that nobody else makes work for it.
 
 mod support;
 
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::Options;
 use serde_json::{Value, json};
+use testbed::Options;
 
 use crate::support::{Children, OPERATOR, Request, Space, World, faults, let_time_pass, record, wait_for};
 

@@ -23,10 +23,9 @@ fn blocks() -> Vec<(String, String)> {
 
 #[test]
 fn every_example_of_the_guide_is_taken_up_and_rolled_out() {
-    let Some(world) = World::shared() else { return };
+    let Some(world) = World::shared().filter(|_| testbed::has_kubectl()) else { return };
     let space = world.space("guide");
-    // As the kubelet does, which is played here.
-    world.cluster.kubectl_ok(&["label", "nodes", "--all", "--overwrite", "kubernetes.io/os=linux"]);
+    world.label_nodes();
     let flags = ["--namespace", "guide", "--allow-volumes=emptyDir", "--allow-service-accounts"];
     let _operator = world.operator(&flags);
     let mut blocks = blocks();

@@ -16,7 +16,7 @@ const IMAGE: &str = "nginx:1.29";
 
 #[test]
 fn a_deleted_child_is_back_in_under_a_second() {
-    let Some(space) = Space::operated("deleted") else { return };
+    let Some(space) = Space::operated("deleted").and_then(Space::with_kubectl) else { return };
     space.application("web", &json!({"image": IMAGE, "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
     for (resource, name) in [("deployments", "web-deployment"), ("services", "web-service")] {
@@ -45,7 +45,7 @@ fn a_deleted_child_is_back_in_under_a_second() {
 
 #[test]
 fn an_edit_of_what_the_operator_sets_is_undone() {
-    let Some(space) = Space::operated("edited") else { return };
+    let Some(space) = Space::operated("edited").and_then(Space::with_kubectl) else { return };
     let application = space.application("web", &json!({"image": IMAGE, "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
     let container = |field: Value| {
@@ -178,7 +178,7 @@ fn what_others_add_stays_and_provokes_no_write() {
 
 #[test]
 fn a_rollout_restart_is_respected_and_rolls_the_pods_once() {
-    let Some(space) = Space::operated("restarted") else { return };
+    let Some(space) = Space::operated("restarted").and_then(Space::with_kubectl) else { return };
     space.application("web", &json!({"image": IMAGE, "replicas": 2, "port": 80}));
     space.wait_until_ready("web");
     let pods = || space.list("pods").iter().map(uid).collect::<Vec<_>>();

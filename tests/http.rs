@@ -139,7 +139,8 @@ fn a_gateway_may_come_and_go_and_say_no_while_the_operator_runs() {
     space.delete("httproutes", "web-route");
     wait_for("the HTTPRoute to be back", || routes().filter(|back| uid(back) != uid(&route)).map(drop));
 
-    world.cluster.kubectl_ok(&["delete", "crd", "httproutes.gateway.networking.k8s.io"]);
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    world.api.delete(&format!("{definitions}/httproutes.gateway.networking.k8s.io"));
     space.wait_for_status("web", "to be told", absent);
     let seen = space.get("applications", "other").expect("it is there");
     assert_eq!(reason(&seen, "Degraded"), ("False", "AsExpected"), "others are not concerned");

@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use testbed::Feature;
 
 use crate::support::{FORMER_FINALIZER, Space, install_gateway_api, reason, wait_for, wait_until_good};
 
@@ -40,6 +41,9 @@ const UNSEEN: [(&str, &str); 26] = [
 
 #[test]
 fn every_right_of_the_operator_is_used_and_none_is_missing() {
+    if !testbed::has(Feature::Authorisation) {
+        return;
+    }
     let Some(space) = Space::new("rights") else { return };
     let has_gateways = install_gateway_api(space.world);
     let _leader = space.world.operator(&["--leader-elect"]);

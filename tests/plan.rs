@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use cluster::Options;
 use serde_json::{Value, json};
+use testbed::{Feature, Options};
 
 use crate::support::{Operator, Space, World, uid, wait_for};
 
@@ -31,7 +31,7 @@ fn world() -> Option<&'static World> {
 
 /// A namespace, which an operator of its own looks after.
 fn operated(name: &str) -> Option<(Space<'static>, Operator)> {
-    let space = world()?.space(name);
+    let space = world()?.space(name).with_kubectl()?;
     let operator = space.operator();
     Some((space, operator))
 }
@@ -331,6 +331,9 @@ fn an_apply_on_the_servers_side_is_foretold_as_it_happens() {
 
 #[test]
 fn nothing_is_written_and_no_more_is_needed_than_to_read_and_to_try() {
+    if !testbed::has(Feature::Authorisation) {
+        return;
+    }
     let Some((space, _operator)) = operated("readonly") else { return };
     let kubeconfig = space.world.cluster.kubeconfig_for("limited");
     let children = "deployments.apps,services,poddisruptionbudgets.policy,horizontalpodautoscalers.autoscaling";
@@ -363,6 +366,9 @@ fn nothing_is_written_and_no_more_is_needed_than_to_read_and_to_try() {
 
 #[test]
 fn without_the_right_to_try_a_child_it_is_foretold_all_the_same() {
+    if !testbed::has(Feature::Authorisation) {
+        return;
+    }
     let Some((space, _operator)) = operated("rights") else { return };
     let spec = json!({"image": "nginx:1", "port": 80, "replicas": 2, "env": [{"name": "A", "value": "1"}]});
     space.kubectl(&["apply", "-f", file("applied.yaml", &manifest("web", &spec)).to_str().expect("UTF-8")]);

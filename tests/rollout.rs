@@ -1,10 +1,11 @@
-//! Revisions, migrations and rollbacks on a real control plane, as a user drives them with kubectl and sees them.
+//! Revisions, migrations and rollbacks on a control plane, as a user drives them with kubectl and sees them.
 
 mod support;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testbed::Feature;
 
 use crate::support::{Space, condition, let_time_pass, path, reason, record, wait_for, wait_until_good};
 
@@ -79,7 +80,7 @@ fn wait_for_events(space: &Space<'_>, application: &str, wished: &[&str]) {
 
 #[test]
 fn each_template_is_a_revision_and_a_restart_is_none_and_is_respected() {
-    let Some(space) = Space::new("history") else { return };
+    let Some(space) = Space::new("history").and_then(Space::with_kubectl) else { return };
     let mut operator = space.operator();
     space.application("web", &json!({"image": "nginx:1", "replicas": 1, "port": 80, "revisionHistoryLimit": 1}));
     let seen = space.wait_until_ready("web");
@@ -136,7 +137,7 @@ fn each_template_is_a_revision_and_a_restart_is_none_and_is_respected() {
 
 #[test]
 fn migrations_run_before_the_pods_and_a_failed_one_keeps_the_old_ones() {
-    let Some(space) = Space::new("migrations") else { return };
+    let Some(space) = Space::new("migrations").and_then(Space::with_kubectl) else { return };
     let mut operator = space.operator();
     let migrations = json!([{"name": "schema", "args": ["migrate"]}, {"name": "seed", "args": ["seed"]}]);
     space.application("web", &json!({"image": "nginx:1", "replicas": 1, "port": 80, "migrations": migrations}));
@@ -209,6 +210,9 @@ fn migrations_run_before_the_pods_and_a_failed_one_keeps_the_old_ones() {
 
 #[test]
 fn a_migration_that_may_not_be_made_is_told_and_all_else_goes_on() {
+    if !testbed::has(Feature::Quotas) {
+        return;
+    }
     let Some(space) = Space::new("quota") else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx:1", "replicas": 1, "port": 80}));
@@ -235,7 +239,7 @@ fn a_migration_that_may_not_be_made_is_told_and_all_else_goes_on() {
 
 #[test]
 fn somebody_elses_revision_or_job_under_a_name_that_is_needed_is_told_and_waited_out() {
-    let Some(space) = Space::new("occupied") else { return };
+    let Some(space) = Space::new("occupied").and_then(Space::with_kubectl) else { return };
     let mut operator = space.operator();
     let migrations = json!([{"name": "schema", "args": ["migrate"]}]);
     let spec =
@@ -268,7 +272,7 @@ fn somebody_elses_revision_or_job_under_a_name_that_is_needed_is_told_and_waited
 
 #[test]
 fn a_revision_that_lost_its_label_or_can_not_go_is_told_and_is_not_asked_for_again_and_again() {
-    let Some(space) = Space::new("unlabelled") else { return };
+    let Some(space) = Space::new("unlabelled").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx:1", "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
@@ -309,7 +313,7 @@ fn a_revision_that_lost_its_label_or_can_not_go_is_told_and_is_not_asked_for_aga
 
 #[test]
 fn a_migration_waits_for_what_may_run_another_one_in_a_pod_of_a_deleted_job_or_in_an_earlier_life() {
-    let Some(space) = Space::new("remnants") else { return };
+    let Some(space) = Space::new("remnants").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     let migrations = json!([{"name": "schema", "args": ["migrate"]}]);
     let spec = json!({"image": "nginx:1", "replicas": 1, "migrations": migrations, "nodeSelector": nowhere()});
@@ -341,7 +345,7 @@ fn a_migration_waits_for_what_may_run_another_one_in_a_pod_of_a_deleted_job_or_i
 
 #[test]
 fn a_rollout_that_fails_goes_back_and_waits_for_another_spec() {
-    let Some(space) = Space::new("back") else { return };
+    let Some(space) = Space::new("back").and_then(Space::with_kubectl) else { return };
     let mut operator = space.operator();
     let spec = json!({"image": "nginx:1", "replicas": 2, "port": 80,
         "rollback": {"onFailure": "Automatic"}});
@@ -395,7 +399,7 @@ fn a_rollout_that_fails_goes_back_and_waits_for_another_spec() {
 
 #[test]
 fn no_rollback_crosses_a_migration() {
-    let Some(space) = Space::new("across") else { return };
+    let Some(space) = Space::new("across").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     let spec = json!({"image": "nginx:1", "replicas": 1, "port": 80,
         "rollback": {"onFailure": "Automatic"}});
@@ -419,7 +423,7 @@ fn no_rollback_crosses_a_migration() {
 
 #[test]
 fn a_failing_pod_of_the_former_template_is_not_told_of_once_a_mended_one_is_rolled_out() {
-    let Some(space) = Space::new("mended") else { return };
+    let Some(space) = Space::new("mended").and_then(Space::with_kubectl) else { return };
     let _operator = space.operator();
     // Nothing is taken away before the new pod is there, and it comes nowhere: the old ones stay beside it.
     let strategy = json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});

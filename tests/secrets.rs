@@ -2,8 +2,8 @@
 
 mod support;
 
-use cluster::Options;
 use serde_json::json;
+use testbed::Options;
 
 use crate::support::{World, wait_for};
 

@@ -1,4 +1,4 @@
-//! Every field of an Application on a real API server: what it becomes, what it becomes when it goes, and what is said to
+//! Every field of an Application on an API server: what it becomes, what it becomes when it goes, and what is said to
 //! bad input.
 
 mod support;
@@ -7,6 +7,7 @@ use std::fs;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use testbed::Feature;
 
 use crate::support::{
     Operator, Space, World, condition, let_time_pass, path, reason, record, wait_for, wait_until_good,
@@ -22,8 +23,7 @@ fn operated(name: &str, flags: &[&str]) -> Option<(Space<'static>, Operator)> {
 /// A namespace whose operator allows everything, and the spec of the corpus that has every field.
 fn whole(name: &str) -> Option<(Space<'static>, Operator, Value)> {
     let (space, operator) = operated(name, &["--allow-volumes=all", "--allow-service-accounts"])?;
-    // As the kubelet does, which is played here.
-    space.world.cluster.kubectl_ok(&["label", "nodes", "--all", "--overwrite", "kubernetes.io/os=linux"]);
+    space.world.label_nodes();
     space.create("serviceaccounts", &json!({"metadata": {"name": "shop"}}));
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/whole.yaml");
     let whole: Value = serde_saphyr::from_str(&fs::read_to_string(file).expect("the corpus")).expect("YAML");
@@ -312,6 +312,9 @@ fn a_running_application_can_change_its_strategy_there_and_back() {
 
 #[test]
 fn an_autoscaler_and_a_budget_find_the_application() {
+    if !testbed::has(Feature::Scalers) {
+        return;
+    }
     let Some((space, _operator)) = operated("scaled", &[]) else { return };
     let spec = json!({"image": "nginx", "replicas": 2, "port": 80, "podDisruptionBudget": {},
         "autoscaling": {"minReplicas": 2, "maxReplicas": 4}});
@@ -584,6 +587,9 @@ fn bad_input_in_any_field_is_refused_with_a_sentence() {
     }
     assert!(amiss.is_empty(), "{}", amiss.join("\n"));
     // A field that nobody knows is pruned, and kubectl refuses it before that.
+    if !testbed::has_kubectl() {
+        return;
+    }
     let unknown = "apiVersion: minetto.dev/v1alpha1\nkind: Application\nmetadata: {name: bad}\n\
         spec: {image: nginx, replica: 2}\n";
     let file = world.cluster.folder().join("unknown.yaml");

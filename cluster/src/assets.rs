@@ -81,6 +81,15 @@ impl Assets {
         }
     }
 
+    /// The programs, if they are there without being built.
+    pub fn built() -> Option<Self> {
+        let folder = match from_environment() {
+            Some(folder) => folder,
+            None => build(&["--check"]).ok().filter(|folder| !folder.as_os_str().is_empty())?,
+        };
+        Self::at(folder).ok()
+    }
+
     fn at(folder: PathBuf) -> Result<Self, Error> {
         if folder.join("kubectl").exists() { Ok(Self { folder }) } else { Err(Error::NotAssets(folder)) }
     }
@@ -107,7 +116,8 @@ impl Assets {
         self.folder.join(component.program())
     }
 
-    pub(crate) fn kubectl(&self) -> PathBuf {
+    /// The program `kubectl`.
+    pub fn kubectl(&self) -> PathBuf {
         self.folder.join("kubectl")
     }
 

@@ -34,20 +34,24 @@ pub enum Error {
 }
 
 /// The folder with a folder for each cluster.
-pub(crate) fn runs() -> PathBuf {
+pub fn runs() -> PathBuf {
     home().join("run")
 }
 
 /// A claimed folder: removed when dropped, so drop it after the processes that use it.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     lock: File,
 }
 
 impl Folder {
     /// Makes an empty folder in `runs`, of this name or of one that nobody has.
-    pub(crate) fn claim(runs: &Path, name: Option<&str>) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// If the name is in use or is none, or the file system refuses.
+    pub fn claim(runs: &Path, name: Option<&str>) -> Result<Self, Error> {
         let _guard = guard(runs)?;
         remove_unlocked(runs)?;
         if let Some(name) = name {
@@ -77,7 +81,8 @@ impl Folder {
         Ok(Some(Self { path, lock }))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

@@ -8,18 +8,28 @@ use std::thread;
 
 /// The program, and where it may keep what it has learned of the API server.
 #[derive(Clone, Debug)]
-pub(crate) struct Kubectl {
+pub struct Kubectl {
     program: PathBuf,
     cache: PathBuf,
 }
 
 impl Kubectl {
-    pub(crate) fn new(program: PathBuf, folder: &Path) -> Self {
+    /// `program`, which keeps in `folder` what it has learned.
+    pub fn new(program: PathBuf, folder: &Path) -> Self {
         Self { program, cache: folder.join("kubectl-cache") }
     }
 
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Runs it to its end, with `stdin` as its input.
-    pub(crate) fn run<A: AsRef<OsStr>>(
+    ///
+    /// # Errors
+    ///
+    /// If it can't be run. If it ran and failed, its status says so.
+    pub fn run<A: AsRef<OsStr>>(
         &self,
         kubeconfig: &Path,
         args: impl IntoIterator<Item = A>,

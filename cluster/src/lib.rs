@@ -21,7 +21,7 @@
 mod component;
 mod options;
 pub mod assets;
-mod ports;
+pub mod ports;
 pub mod folder;
 mod kubeconfig;
 mod flags;
@@ -37,6 +37,7 @@ pub mod command;
 
 pub use assets::{Assets, WhyNot, available};
 pub use component::Component;
+pub use kubectl::Kubectl;
 pub use options::{Components, Options};
 pub use running::{Cluster, start_or_say};
 pub use start::Error;

@@ -18,7 +18,11 @@ const ATTEMPTS: u32 = 100;
 ///
 /// Another process may take it before it is used. Picking at random makes that so rare that
 /// starting once more with other ports is answer enough.
-pub(crate) fn free() -> io::Result<u16> {
+///
+/// # Errors
+///
+/// If there is none.
+pub fn free() -> io::Result<u16> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let port = random_port();

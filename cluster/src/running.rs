@@ -126,6 +126,11 @@ impl Cluster {
         &self.assets
     }
 
+    /// The program that [`kubectl`](Self::kubectl) runs, for whoever runs it otherwise.
+    pub fn kubectl_program(&self) -> &Path {
+        self.kubectl.program()
+    }
+
     /// Runs kubectl as the user that may do everything, and returns what came of it.
     ///
     /// # Errors

@@ -1,11 +1,10 @@
-//! A cache against a real API server: it equals what the server has, however it was listed and whatever was cut.
+//! A cache against an API server: it equals what the server has, however it was listed and whatever was cut.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Component, Options};
 use engine::api::{Client, Entry};
 use engine::config::Config;
 use engine::object::{Key, Metadata, Object, Resource};
@@ -13,9 +12,14 @@ use engine::reflector::Reflector;
 use engine::store::{self, Reader};
 use engine::transport;
 use serde::Deserialize;
+use serde_json::json;
+use testbed::{Component, Feature, Options, Server};
 
 /// Many times what anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where the objects are.
+const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 /// More than two pages of a list.
 const MANY: usize = 1_100;
@@ -84,7 +88,7 @@ fn config_map(name: &str, value: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_follows_the_server_over_cuts_restarts_and_new_lives() {
-    let Some(cluster) = cluster::start_or_say(Options::api_only()) else { return };
+    let Some(cluster) = testbed::start_or_say(Options::api_only()) else { return };
     cluster.apply(&(config_map("app-kept", "1") + &config_map("app-gone", "1") + &config_map("app-again", "1")));
     let (reader, told) = reflect(cluster.kubeconfig());
     wait_for(&reader, &[("app-again", "1"), ("app-gone", "1"), ("app-kept", "1")]).await;
@@ -96,7 +100,9 @@ async fn a_cache_follows_the_server_over_cuts_restarts_and_new_lives() {
     cluster.kill(Component::ApiServer).expect("it can be killed");
     cluster.restart(Component::ApiServer).expect("it comes back");
     told.lock().expect("no panic").clear();
-    cluster.kubectl_ok(&["delete", "configmap", "app-gone", "app-again"]);
+    for name in ["app-gone", "app-again"] {
+        cluster.admin().delete(&format!("{CONFIG_MAPS}/{name}"));
+    }
     cluster.apply(&(config_map("app-again", "2") + &config_map("app-new", "1")));
     wait_for(&reader, &[("app-again", "2"), ("app-kept", "2"), ("app-new", "1")]).await;
 
@@ -110,9 +116,12 @@ async fn a_cache_follows_the_server_over_cuts_restarts_and_new_lives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_cannot_be_streamed_comes_in_pages() {
     for streamed in ["true", "false"] {
-        let gate = format!("--feature-gates=WatchList={streamed}");
-        let options = Options { flags: vec![(Component::ApiServer, gate)], ..Options::api_only() };
-        let Some(cluster) = cluster::start_or_say(options) else { return };
+        let flags = match streamed {
+            "true" => Vec::new(),
+            _ if !testbed::has(Feature::Pages) => return,
+            _ => vec![(Component::ApiServer, "--feature-gates=WatchList=false".to_owned())],
+        };
+        let Some(cluster) = testbed::start_or_say(Options { flags, ..Options::api_only() }) else { return };
         fill(&cluster);
         let (reader, told) = reflect(cluster.kubeconfig());
         reader.synced().await;
@@ -130,7 +139,9 @@ async fn a_list_that_cannot_be_streamed_comes_in_pages() {
     }
 }
 
-fn fill(cluster: &Cluster) {
-    let all: String = (0..MANY).map(|number| config_map(&format!("app-{number}"), "1")).collect();
-    cluster.apply(&all);
+fn fill(cluster: &Server) {
+    for number in 0..MANY {
+        let object = json!({"metadata": {"name": format!("app-{number}")}, "data": {"value": "1"}});
+        cluster.admin().create(CONFIG_MAPS, &object);
+    }
 }

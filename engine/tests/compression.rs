@@ -1,4 +1,4 @@
-//! Compressed watches against a real API server, which sends each event, or several that wait, as a gzip member of its own:
+//! Compressed watches against an API server, which sends each event, or several that wait, as a gzip member of its own:
 //! the cache has an event as soon as it is sent, and loses none when the stream is cut inside of a member.
 
 mod support;

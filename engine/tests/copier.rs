@@ -1,4 +1,4 @@
-//! The example operator on the real thing: what it promises, through restarts too.
+//! The example operator on an API server: what it promises, through restarts too.
 
 #![allow(dead_code)] // The example's `main`.
 
@@ -7,8 +7,9 @@ mod support;
 #[path = "../examples/copier.rs"]
 mod copier;
 
-use cluster::Cluster;
 use engine::shutdown;
+use serde_json::{Value, json};
+use testbed::Server;
 use tokio::task::JoinHandle;
 
 use self::support::{Space, shared, until};
@@ -31,18 +32,20 @@ impl Running {
     }
 }
 
-/// What `namespace` has under the source's name: its value, and the label that tells a copy.
-fn found(cluster: &Cluster, namespace: &str) -> Option<(String, String)> {
-    let path = "{.data.value};{.metadata.labels.copier\\.example/from};{.data.added}";
-    let template = format!("jsonpath={path}");
-    let output = cluster.kubectl(["get", "configmap", "settings", "-n", namespace, "-o", &template]).expect("kubectl");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let (value, rest) = text.split_once(';')?;
-    let (from, added) = rest.split_once(';')?;
-    Some((format!("{value}{added}"), from.to_owned()))
+/// Where `namespace` has the source, or its copy.
+fn path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/configmaps/settings")
 }
 
-fn is_copy(cluster: &Cluster, namespace: &str, value: &str) -> bool {
+/// What `namespace` has under the source's name: its value, and the label that tells a copy.
+fn found(cluster: &Server, namespace: &str) -> Option<(String, String)> {
+    let object = cluster.admin().get(&path(namespace))?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (data, from) = (&object["data"], text(&object["metadata"]["labels"]["copier.example/from"]));
+    Some((text(&data["value"]) + &text(&data["added"]), from))
+}
+
+fn is_copy(cluster: &Server, namespace: &str, value: &str) -> bool {
     found(cluster, namespace) == Some((value.to_owned(), "copied-from".to_owned()))
 }
 
@@ -50,18 +53,18 @@ fn is_copy(cluster: &Cluster, namespace: &str, value: &str) -> bool {
 async fn copies_follow_their_source_and_outlive_neither_it_nor_the_wish_for_them() {
     let Some(cluster) = shared() else { return };
     let space = Space::new(cluster, "copied-from");
+    let admin = cluster.admin();
     for namespace in ["blue", "green", "taken"] {
-        cluster.kubectl_ok(&["create", "namespace", namespace]);
+        admin.create("/api/v1/namespaces", &json!({"metadata": {"name": namespace}}));
     }
-    cluster.kubectl_ok(&["create", "configmap", "settings", "-n", "taken", "--from-literal=value=theirs"]);
+    let theirs = json!({"metadata": {"name": "settings"}, "data": {"value": "theirs"}});
+    admin.create("/api/v1/namespaces/taken/configmaps", &theirs);
     space.create("settings", "1").await;
     let ask = |targets: &str| {
-        let annotation = format!("copier.example/to={targets}");
-        cluster.kubectl_ok(&["annotate", "--overwrite", "configmap", "settings", "-n", "copied-from", &annotation]);
+        let change = json!({"metadata": {"annotations": {"copier.example/to": targets}}});
+        assert_eq!(admin.ask("PATCH", &path("copied-from"), &change).0, 200);
     };
-    let edit = |patch: &str| {
-        cluster.kubectl_ok(&["patch", "configmap", "settings", "-n", "blue", "--type=merge", "-p", patch]);
-    };
+    let edit = |data: Value| assert_eq!(admin.ask("PATCH", &path("blue"), &json!({"data": data})).0, 200);
 
     let copier = Running::start(&space);
     ask("taken,missing,blue, green");
@@ -70,15 +73,15 @@ async fn copies_follow_their_source_and_outlive_neither_it_nor_the_wish_for_them
 
     space.update("settings", "2").await;
     until("new copies", || ["blue", "green"].iter().all(|target| is_copy(cluster, target, "2"))).await;
-    edit(r#"{"data": {"value": "edited", "added": "!"}}"#);
+    edit(json!({"value": "edited", "added": "!"}));
     until("an edited copy to be put back", || is_copy(cluster, "blue", "2")).await;
-    cluster.kubectl_ok(&["delete", "configmap", "settings", "-n", "green"]);
+    admin.delete(&path("green"));
     until("a deleted copy to be back", || is_copy(cluster, "green", "2")).await;
     ask("blue");
     until("a copy that nobody asks for to go", || found(cluster, "green").is_none()).await;
 
     copier.stop().await;
-    edit(r#"{"data": {"value": "edited"}}"#);
+    edit(json!({"value": "edited"}));
     ask("blue,green");
     let copier = Running::start(&space);
     until("what was missed", || ["blue", "green"].iter().all(|target| is_copy(cluster, target, "2"))).await;

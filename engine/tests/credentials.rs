@@ -1,4 +1,4 @@
-//! Who we are to a real API server: a command that tells tokens, and another identity that is taken on.
+//! Who we are to an API server: a command that tells tokens, and another identity that is taken on.
 
 mod support;
 

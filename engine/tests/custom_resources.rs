@@ -1,11 +1,10 @@
-//! Caches of custom resources against a real API server: definitions that are not there, or no longer, and objects that do
+//! Caches of custom resources against an API server: definitions that are not there, or no longer, and objects that do
 //! not fit the type that they are decoded into.
 
 mod support;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cluster::Cluster;
 use engine::api::{Client, Collection, Entry, Scope};
 use engine::config::Config;
 use engine::object::{Key, Metadata, Object, PartialObjectMetadata, Resource};
@@ -14,6 +13,8 @@ use engine::store::{self, Reader};
 use engine::transport;
 use engine::watch::{End, Reason};
 use serde::Deserialize;
+use serde_json::json;
+use testbed::Server;
 use tokio::task::JoinHandle;
 
 use self::support::{Requests, shared, until};
@@ -88,7 +89,7 @@ impl<T> Drop for Cached<T> {
     }
 }
 
-fn define(cluster: &Cluster, kind: &str) {
+fn define(cluster: &Server, kind: &str) {
     let singular = kind.to_lowercase();
     cluster.apply(&format!(
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
@@ -97,18 +98,21 @@ fn define(cluster: &Cluster, kind: &str) {
          - name: v1\n    served: true\n    storage: true\n    schema: {{openAPIV3Schema: {{type: object, \
          x-kubernetes-preserve-unknown-fields: true}}}}\n"
     ));
-    let definition = format!("crd/{singular}s.example.dev");
-    cluster.kubectl_ok(&["wait", "--for=condition=Established", &definition, "--timeout=60s"]);
+    cluster.admin().wait_until_established(&format!("{singular}s.example.dev"));
 }
 
-fn put(cluster: &Cluster, kind: &str, namespace: &str, name: &str, labels: &str, size: &str) {
+fn create_namespace(cluster: &Server, name: &str) {
+    cluster.admin().create("/api/v1/namespaces", &json!({"metadata": {"name": name}}));
+}
+
+fn put(cluster: &Server, kind: &str, namespace: &str, name: &str, labels: &str, size: &str) {
     cluster.apply(&format!(
         "apiVersion: example.dev/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}, \
          labels: {{{labels}}}}}\nspec: {{size: {size}}}\n"
     ));
 }
 
-fn service(cluster: &Cluster) -> transport::Service {
+fn service(cluster: &Server) -> transport::Service {
     let config = Config::from_kubeconfig(cluster.kubeconfig(), None).expect("the cluster's kubeconfig");
     transport::connect(&config).expect("a usable configuration")
 }
@@ -125,7 +129,7 @@ fn size(reader: &Reader<Widget>, namespace: &str, name: &str) -> Option<Result<u
 async fn one_object_that_cannot_be_decoded_stops_no_other_however_it_comes() {
     let Some(cluster) = shared() else { return };
     define(cluster, "Widget");
-    cluster.kubectl_ok(&["create", "namespace", "bad"]);
+    create_namespace(cluster, "bad");
     put(cluster, "Widget", "bad", "good", "", "1");
     put(cluster, "Widget", "bad", "poison", "", "large");
     let client = Client::new(service(cluster), "engine-test");
@@ -158,7 +162,7 @@ async fn one_object_that_cannot_be_decoded_stops_no_other_however_it_comes() {
     until("good to go bad", || matches!(size(reader, "bad", "good"), Some(Err(_)))).await;
     put(cluster, "Widget", "bad", "poison", "", "3");
     until("poison to be mended", || size(reader, "bad", "poison") == Some(Ok(3))).await;
-    cluster.kubectl_ok(&["delete", "widget", "good", "-n", "bad"]);
+    cluster.admin().delete("/apis/example.dev/v1/namespaces/bad/widgets/good");
     until("good to go", || size(reader, "bad", "good").is_none()).await;
     assert_eq!((cached.signs("good"), cached.signs("poison")), ("+~-".to_owned(), "+~".to_owned()));
     let stats = &reader.stats()[0];
@@ -182,7 +186,7 @@ async fn a_definition_that_comes_goes_and_comes_again_is_followed_without_spinni
     define(cluster, "Gadget");
     put(cluster, "Gadget", "default", "first", "", "1");
     until("the first", || there("first")).await;
-    cluster.kubectl_ok(&["delete", "crd", "gadgets.example.dev"]);
+    cluster.admin().delete("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.example.dev");
     until("it to be gone with its definition", || cached.reader.is_empty()).await;
     assert_eq!(cached.signs("first"), "+-");
 
@@ -197,7 +201,7 @@ async fn a_definition_that_comes_goes_and_comes_again_is_followed_without_spinni
 async fn a_cache_holds_what_its_selectors_say_and_asks_for_metadata_alone() {
     let Some(cluster) = shared() else { return };
     define(cluster, "Widget");
-    cluster.kubectl_ok(&["create", "namespace", "selected"]);
+    create_namespace(cluster, "selected");
     put(cluster, "Widget", "selected", "in", "tier: web", "1");
     put(cluster, "Widget", "selected", "out", "tier: db", "2");
     let (service, requests) = Requests::of(service(cluster));
@@ -226,7 +230,7 @@ async fn a_cache_holds_what_its_selectors_say_and_asks_for_metadata_alone() {
 
     // An own write that leaves the selection is hidden at once, though no event may ever tell of it.
     let key = Key::new("selected", "out");
-    let body = serde_json::json!({"metadata": {"labels": {"tier": "db"}}});
+    let body = json!({"metadata": {"labels": {"tier": "db"}}});
     let answer = client.merge::<PartialObjectMetadata<Widget>>(&key, None, &body).await.expect("it is written");
     labelled.reader.remember(answer);
     assert!(labelled.reader.get(&key).is_none() && labelled.reader.is_empty());
@@ -239,7 +243,7 @@ async fn a_cache_holds_what_its_selectors_say_and_asks_for_metadata_alone() {
 async fn what_was_just_deleted_is_seen_no_more_and_its_next_life_is() {
     let Some(cluster) = shared() else { return };
     define(cluster, "Widget");
-    cluster.kubectl_ok(&["create", "namespace", "deleted"]);
+    create_namespace(cluster, "deleted");
     put(cluster, "Widget", "deleted", "app", "", "1");
     let client = Client::new(service(cluster), "engine-test");
     let cached = Cached::<Widget>::start(client, &Scope::namespaces(["deleted"]));
@@ -251,7 +255,7 @@ async fn what_was_just_deleted_is_seen_no_more_and_its_next_life_is() {
     reader.remember_deleted(first.metadata());
     assert_eq!((reader.get(&key).is_none(), reader.len(), reader.list().len(), reader.keys().len()), (true, 0, 0, 0));
     assert_eq!(reader.stats()[0].unconfirmed(), 1);
-    cluster.kubectl_ok(&["delete", "widget", "app", "-n", "deleted"]);
+    cluster.admin().delete("/apis/example.dev/v1/namespaces/deleted/widgets/app");
     put(cluster, "Widget", "deleted", "app", "", "2");
     until("the next life", || size(reader, "deleted", "app") == Some(Ok(2))).await;
     assert_eq!((cached.signs("app"), reader.stats()[0].unconfirmed()), ("+-+".to_owned(), 0));

@@ -1,12 +1,12 @@
-//! The transport against a real API server: its own certificate, its HTTP/2, and what happens when it is frozen.
+//! The transport against an API server: its own certificate, its HTTP/2, and what happens when it is frozen.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use cluster::{Component, Options, start_or_say};
 use engine::config::Config;
 use engine::transport::{Body, Request, Service, connect};
 use http_body_util::BodyExt as _;
+use testbed::{Component, Options, start_or_say};
 use tower::Service as _;
 
 /// Longer than anything here takes on a busy machine.

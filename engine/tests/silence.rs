@@ -7,7 +7,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use cluster::{Component, Options, start_or_say};
+use testbed::{Component, Options, start_or_say};
 
 use self::support::{Reflected, Space, behind_proxy, shared, until};
 

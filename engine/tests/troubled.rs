@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cluster::{Cluster, Component, Options, start_or_say};
 use engine::config::Config;
 use engine::object::{Key, Metadata, ResourceVersion};
 use engine::store::{Origin, Stats};
@@ -18,6 +17,7 @@ use engine::transport::{self, Request, Response, Service};
 use engine::watch::{End, Reason};
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
+use testbed::{Component, Feature, Options, Server, start_or_say};
 use tower::{ServiceExt as _, service_fn};
 
 use self::support::{ConfigMap, PATIENCE, Proxy, Reflected, Requests, Space, client, shared, until};
@@ -259,6 +259,9 @@ async fn an_event_that_is_lost_upstream_is_made_good_by_an_audit() {
 /// Pain 2: after a restart, an API server that was behind showed a past in which things lived that were gone since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_restart_against_an_api_server_that_is_behind_never_shows_the_past() {
+    if !testbed::has(Feature::Etcd) {
+        return;
+    }
     let Some(ahead) = start_or_say(Options::api_only()) else { return };
     let space = Space::new(&ahead, "past");
     for name in ["kept", "gone"] {
@@ -321,7 +324,7 @@ async fn a_restart_against_an_api_server_that_is_behind_never_shows_the_past() {
 }
 
 /// The port of a cluster's etcd, from its command line.
-fn etcd_port(cluster: &Cluster) -> u16 {
+fn etcd_port(cluster: &Server) -> u16 {
     let data = format!("--data-dir={}", cluster.folder().join("etcd").display());
     let mut processes = std::fs::read_dir("/proc").expect("a Linux").flatten();
     let port = processes.find_map(|process| {

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cluster::{Cluster, Component, Options, start_or_say};
 use engine::api::{Collection, Entry, Event, Start};
 use engine::object::{Object as _, ResourceVersion};
 use engine::transport::{self, Request, Service};
 use engine::watch::{End, Reason};
 use http_body_util::{BodyExt as _, Full};
+use testbed::{Component, Feature, Options, Server, start_or_say};
 use tower::{ServiceExt as _, service_fn};
 
 use self::support::{
@@ -30,7 +30,7 @@ const FORGETFUL: &str = "--etcd-compaction-interval=1s";
 /// More than two pages of a list.
 const MANY: usize = 1_100;
 
-fn start(flags: &[&str]) -> Option<Cluster> {
+fn start(flags: &[&str]) -> Option<Server> {
     let flags = flags.iter().map(|flag| (Component::ApiServer, (*flag).to_owned())).collect();
     start_or_say(Options { flags, ..Options::api_only() })
 }
@@ -159,6 +159,9 @@ async fn after_a_compaction_everything_is_listed_again() {
 /// What etcd has lost, nobody can tell a watch: it waits for a version that is long gone, and hears nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_etcd_that_is_restored_from_a_backup_takes_the_cache_back_with_it_within_seconds() {
+    if !testbed::has(Feature::Etcd) {
+        return;
+    }
     let Some(cluster) = start(&[]) else { return };
     let space = Space::new(&cluster, "restored");
     for name in ["kept", "changed", "gone", "again"] {
@@ -252,6 +255,9 @@ async fn caught_up(space: &Space<'_>, reflected: &Reflected, requests: &Requests
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_list_that_cannot_be_continued_starts_over_and_is_seen_whole_or_not_at_all() {
+    if !testbed::has(Feature::Pages) {
+        return;
+    }
     let Some(cluster) = start(&["--feature-gates=WatchList=false", "--watch-cache=false", FORGETFUL]) else { return };
     let space = Space::new(&cluster, "pages");
     space.fill(MANY).await;

@@ -205,7 +205,8 @@ async fn a_field_that_was_written_otherwise_leaves_with_the_wish_once_it_is_take
     // The former version creates, and somebody else adds.
     let created: ConfigMap =
         space.client.create(Some(space.name), wish(json!({"value": "1", "former": "1"}))).await.expect("it is created");
-    cluster.kubectl_ok(&["patch", "configmap", "app", "-n", space.name, "-p", r#"{"data": {"of-others": "1"}}"#]);
+    let path = format!("/api/v1/namespaces/{}/configmaps/app", space.name);
+    assert_eq!(cluster.admin().ask("PATCH", &path, &json!({"data": {"of-others": "1"}})).0, 200);
     let uid = &created.metadata.uid;
     let same_life = Precondition::SameLife { uid: uid.clone() };
     let apply = async || {

@@ -1,4 +1,4 @@
-//! The operator's binary on a real cluster, as the tests see both. Each test has a namespace of its own.
+//! The operator's binary on a cluster, real or simulated, as the tests see both. Each test has a namespace of its own.
 //!
 //! The tests of one file share a cluster, which dies with their process. The operator runs as the service account that
 //! `crds/` makes for it, so that each of these tests is a test of its permissions too.
@@ -20,10 +20,11 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Component, Components, Options};
 use serde_json::{Value, json};
+pub(crate) use testbed::Admin as Api;
+use testbed::{Component, Components, Options, Server};
 
-pub(crate) use self::api::{Api, path};
+pub(crate) use self::api::path;
 pub(crate) use self::audit::Request;
 pub(crate) use self::gateway::install_gateway_api;
 pub(crate) use self::operator::{Operator, let_time_pass};
@@ -75,7 +76,7 @@ pub(crate) fn wait_until_good(what: &str, mut look: impl FnMut() -> Vec<String>)
 /// A cluster, and how to reach it.
 pub(crate) struct World {
     pub(crate) api: Api,
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Server,
 }
 
 impl World {
@@ -84,7 +85,7 @@ impl World {
         let collects_garbage = options.components == Components::Full;
         let world = Self::bare(options)?;
         world.install();
-        if collects_garbage {
+        if collects_garbage && !testbed::is_simulated() {
             // It learns of a new resource within half a minute, or when it starts.
             world.cluster.restart(Component::ControllerManager).expect("it has one");
         }
@@ -93,8 +94,8 @@ impl World {
 
     /// A cluster that has never heard of Applications.
     pub(crate) fn bare(options: Options) -> Option<Self> {
-        let cluster = cluster::start_or_say(options)?;
-        Some(Self { api: Api::start(&cluster), cluster })
+        let cluster = testbed::start_or_say(options)?;
+        Some(Self { api: cluster.admin().clone(), cluster })
     }
 
     /// The cluster that all tests of this process share.
@@ -113,22 +114,28 @@ impl World {
 
     /// Applies `crds/`, as the README says.
     pub(crate) fn install(&self) {
-        self.cluster.kubectl_ok(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]);
-        let established = ["wait", "--for=condition=Established", "crd/applications.minetto.dev", "--timeout=60s"];
-        self.cluster.kubectl_ok(&established);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+        if testbed::is_simulated() {
+            let mut files: Vec<_> = fs::read_dir(folder).expect("a folder").flatten().map(|file| file.path()).collect();
+            files.sort();
+            for file in files {
+                self.cluster.apply(&fs::read_to_string(file).expect("a manifest"));
+            }
+        } else {
+            self.cluster.kubectl_ok(&["apply", "-f", folder]);
+        }
+        self.api.wait_until_established("applications.minetto.dev");
     }
 
     /// The kubeconfig of the operator's service account.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         let file = self.cluster.folder().join("kubeconfig-operator");
         if !file.exists() {
-            let create = ["create", "token", "application-operator", "-n", "application-operator-system"];
-            let token = self.cluster.kubectl_ok(&create);
+            let token = self.cluster.account_token("application-operator-system", "application-operator");
             let admin = fs::read_to_string(self.cluster.kubeconfig()).expect("the admin's kubeconfig");
             // Written beside and renamed, as other tests may look for it now.
             let draft = self.cluster.folder().join(format!("{:?}", thread::current().id()));
-            fs::write(&draft, admin.replace(self.cluster.token(), token.trim()))
-                .expect("a file in the cluster's folder");
+            fs::write(&draft, admin.replace(self.cluster.token(), &token)).expect("a file in the cluster's folder");
             fs::rename(draft, &file).expect("a file in the cluster's folder");
         }
         file
@@ -153,10 +160,16 @@ impl World {
         operator
     }
 
+    /// Gives all nodes the label by which the guide's examples choose one, as a kubelet does; the simulator's has it.
+    pub(crate) fn label_nodes(&self) {
+        if !testbed::is_simulated() {
+            self.cluster.kubectl_ok(&["label", "nodes", "--all", "--overwrite", "kubernetes.io/os=linux"]);
+        }
+    }
+
     /// A namespace that is deleted by nobody.
     pub(crate) fn space(&self, name: &str) -> Space<'_> {
-        let (code, said) = self.api.ask("POST", "/api/v1/namespaces", &json!({"metadata": {"name": name}}));
-        assert_eq!(code, 201, "{said}");
+        self.api.create("/api/v1/namespaces", &json!({"metadata": {"name": name}}));
         Space { world: self, name: name.to_owned() }
     }
 }
@@ -180,6 +193,11 @@ impl Space<'static> {
 }
 
 impl Space<'_> {
+    /// The same, for a test that runs kubectl; `None`, said loudly, where there is none.
+    pub(crate) fn with_kubectl(self) -> Option<Self> {
+        testbed::has_kubectl().then_some(self)
+    }
+
     /// An operator for this namespace alone.
     pub(crate) fn operator(&self) -> Operator {
         self.world.operator(&["--namespace", &self.name])
@@ -221,9 +239,7 @@ impl Space<'_> {
     #[track_caller]
     pub(crate) fn create_as(&self, who: &str, resource: &str, object: &Value) -> Value {
         let path = format!("{}?fieldManager={who}", path(resource, &self.name));
-        let (code, created) = self.world.api.ask("POST", &path, object);
-        assert_eq!(code, 201, "{created}");
-        created
+        self.world.api.create(&path, object)
     }
 
     /// Creates an Application.

@@ -1,4 +1,4 @@
-//! A real API server, the caches that the engine keeps of it, and what stands between the two.
+//! An API server, real or simulated, the caches that the engine keeps of it, and what stands between the two.
 //!
 //! The tests of one file share a cluster, which dies with their process; each test has a namespace of its own. One that
 //! kills the API server has a cluster of its own.
@@ -13,8 +13,8 @@ mod space;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Options};
 use engine::transport;
+use testbed::{Options, Server};
 
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::reflected::Reflected;
@@ -28,9 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 
 /// The cluster that all tests of this process share; `None`, said loudly, where this machine can't run one.
-pub(crate) fn shared() -> Option<&'static Cluster> {
-    static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-    SHARED.get_or_init(|| cluster::start_or_say(Options::api_only())).as_ref()
+pub(crate) fn shared() -> Option<&'static Server> {
+    static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+    SHARED.get_or_init(|| testbed::start_or_say(Options::api_only())).as_ref()
 }
 
 /// A cache of `space` behind a proxy, in sync, and what it has asked for.

@@ -1,15 +1,15 @@
-//! A namespace of a real cluster: `ConfigMap`s are written to it past all caches, and read from it by kubectl.
+//! A namespace of a cluster: `ConfigMap`s are written to it, and read from it, past all caches.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use cluster::Cluster;
 use engine::api::Client;
 use engine::config::Config;
 use engine::object::{Key, Metadata, Object, Resource};
 use engine::transport::{self, Response, Service};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use testbed::Server;
 use tower::ServiceExt as _;
 
 /// As much of a `ConfigMap` as the tests read.
@@ -40,7 +40,7 @@ pub(crate) type State = BTreeMap<String, (String, String, String)>;
 
 /// A namespace.
 pub(crate) struct Space<'c> {
-    pub(crate) cluster: &'c Cluster,
+    pub(crate) cluster: &'c Server,
     pub(crate) name: &'static str,
     pub(crate) config: Config,
     /// Speaks to the API server without any proxy between.
@@ -50,8 +50,8 @@ pub(crate) struct Space<'c> {
 
 impl<'c> Space<'c> {
     /// A new namespace.
-    pub(crate) fn new(cluster: &'c Cluster, name: &'static str) -> Self {
-        cluster.kubectl_ok(&["create", "namespace", name]);
+    pub(crate) fn new(cluster: &'c Server, name: &'static str) -> Self {
+        cluster.admin().create("/api/v1/namespaces", &json!({"metadata": {"name": name}}));
         let config = Config::from_kubeconfig(cluster.kubeconfig(), None).expect("the cluster's kubeconfig");
         let service = transport::connect(&config).expect("a usable configuration");
         Self { cluster, name, config, client: client(&service), service }
@@ -95,20 +95,16 @@ impl<'c> Space<'c> {
         self.service.clone().oneshot(request).await
     }
 
-    /// What the API server has, as kubectl tells it.
+    /// What the API server has.
     pub(crate) fn state(&self) -> State {
-        let list = self.cluster.kubectl_ok(&["get", "configmaps", "-n", self.name, "-o", "json"]);
-        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let objects = self.cluster.admin().list(&format!("/api/v1/namespaces/{}/configmaps", self.name));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let objects = list["items"].as_array().expect("a list").iter();
-        objects
-            .map(|object| {
-                let metadata = &object["metadata"];
-                let state =
-                    (text(&metadata["uid"]), text(&metadata["resourceVersion"]), text(&object["data"]["value"]));
-                (text(&metadata["name"]), state)
-            })
-            .collect()
+        let objects = objects.iter().map(|object| {
+            let metadata = &object["metadata"];
+            let state = (text(&metadata["uid"]), text(&metadata["resourceVersion"]), text(&object["data"]["value"]));
+            (text(&metadata["name"]), state)
+        });
+        objects.collect()
     }
 }
 
