@@ -19,6 +19,8 @@ LOCKED := --locked
 # The workspace has two programs.
 OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The files of tests that a server can be chosen for, by TEST_SERVER.
+ON_BOTH = $(addprefix --test ,$(sort $(basename $(notdir $(shell grep -lE '^(mod support;|use testbed)' tests/*.rs engine/tests/*.rs)))))
 # What is built outside of the workspace.
 PEERS := $(abspath $(TARGET))/peers
 
@@ -46,7 +48,7 @@ docs/demo.svg: ## draw the picture of a run anew
 	@cargo build --quiet $(LOCKED) --bin application-operator --example demo
 	cargo run --quiet $(LOCKED) --example demo -- --record $@
 
-test: ## run all tests, those against a real Kubernetes included (needs Go, and minutes the first time)
+test: ## run all tests, on a real Kubernetes (needs Go, and minutes the first time) and on the simulator
 	@loud() { printf '%s\n' '' '****' "$$@" '****' >&2; }
 	code=0
 	cargo run --quiet $(LOCKED) --package cluster -- build >/dev/null || code=$$?
@@ -58,11 +60,18 @@ test: ## run all tests, those against a real Kubernetes included (needs Go, and 
 	if [[ $$code != 0 && -n '$(REQUIRE_CLUSTER)' ]]; then exit 1; fi
 	# Of a test that passes, the harness hides what it says, and so that it was left out. Here it goes to the log alone.
 	quiet() { awk '/^successes:$$/ { hide = 1 } /^(failures|test result):/ { hide = 0 } !hide { print; fflush() }'; }
-	log=$(TARGET)/test.log
+	logs=($(TARGET)/test.log $(TARGET)/test-simulator.log)
+	said() { grep --no-filename --only-matching "$$1: .*" "$${logs[@]}" | sort --unique; }
 	[[ ! -t 1 ]] || export CARGO_TERM_COLOR=always
 	code=0
-	cargo test --workspace $(LOCKED) -- --show-output 2>&1 | tee "$$log" | quiet || code=$$?
-	mapfile -t left_out < <(grep --only-matching 'LEFT OUT: .*' "$$log" | sort --unique)
+	cargo test --workspace $(LOCKED) -- --show-output 2>&1 | tee "$${logs[0]}" | quiet || code=$$?
+	printf '\n== the same on the simulator\n' >&2
+	TEST_SERVER=simulator cargo test --workspace $(LOCKED) $(ON_BOTH) -- --show-output 2>&1 | tee "$${logs[1]}" | quiet || code=$$?
+	mapfile -t elsewhere < <(said 'NOT ON THE SIMULATOR')
+	if (($${#elsewhere[@]})); then
+		loud 'These tests, or parts of them, hold on a real server alone:' "$${elsewhere[@]}"
+	fi
+	mapfile -t left_out < <(said 'LEFT OUT')
 	if (($${#left_out[@]})); then
 		loud 'These tests were left out, and have neither passed nor failed:' "$${left_out[@]}"
 		[[ -z '$(REQUIRE_CLUSTER)' ]] || exit 1
