@@ -418,8 +418,9 @@ fn what_stands_in_the_way_is_told_and_ends_with_1() {
         "refused",
         &[&manifest(
             "a",
-            &json!({"image": "nginx", "resources": {
-        "requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}),
+            // Which the definition's rules hold the application's own container to, and no other.
+            &json!({"image": "nginx", "initContainers": [{"name": "first", "image": "nginx", "resources": {
+        "requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}]}),
         )],
     );
     refused.is_refused("Deployment a-deployment would be refused: Deployment.apps \"a-deployment\" is invalid");
