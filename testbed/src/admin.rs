@@ -119,6 +119,33 @@ impl Admin {
         self.send("PATCH", path, "application/apply-patch+yaml", body).expect("an answer of the API server")
     }
 
+    /// Gives each event of a watch to `take`, until the server ends it.
+    ///
+    /// # Panics
+    ///
+    /// If an event is no JSON.
+    pub fn watch(&self, path: &str, mut take: impl FnMut(Value)) {
+        let request = http::Request::builder().uri(path).body(Bytes::new()).expect("a request");
+        let (service, (send, lines)) = (self.service.clone(), mpsc::channel());
+        let Some(runtime) = &self.runtime.0 else { return };
+        runtime.spawn(async move {
+            let Ok(response) = service.oneshot(request).await else { return };
+            let (mut body, mut rest) = (response.into_body(), Vec::new());
+            while let Some(Ok(frame)) = body.frame().await {
+                rest.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+                while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = rest.drain(..=end).collect();
+                    if send.send(line).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        for line in lines {
+            take(serde_json::from_slice(&line).unwrap_or_else(|error| panic!("{path}: {error}")));
+        }
+    }
+
     fn send(&self, method: &str, path: &str, kind: &str, body: &Value) -> Option<(u16, Value)> {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let request = http::Request::builder().method(method).uri(path).header("content-type", kind).body(body);
