@@ -57,8 +57,11 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// What was written is not what is stored: an admission webhook or policy changes it.
-    #[error("{child} was written, but {path} is not as wished: a webhook or policy changes it")]
+    /// What was written is not what is stored: an admission webhook or policy changes it, or the API server drops a field whose
+    /// feature gate is off.
+    #[error(
+        "{child} was written, but {path} is not as wished: a webhook or policy changes it, or this Kubernetes drops it"
+    )]
     Contested {
         /// Kind and name of the child.
         child: String,

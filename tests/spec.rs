@@ -406,6 +406,10 @@ fn bad_input() -> Vec<(Value, &'static str)> {
     vec![
         (json!({"imagePullPolicy": "Sometimes"}), "spec.imagePullPolicy: Unsupported value"),
         (json!({"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}), "spec.imagePullSecrets[1]: Duplicate value"),
+        (
+            json!({"imagePullSecrets": [{"name": ""}]}),
+            "imagePullSecrets[0].name in body should be at least 1 chars long",
+        ),
         (json!({"command": "sh"}), "spec.command in body must be of type array"),
         (json!({"args": vec!["a"; 257]}), "spec.args: Too many: 257: must have at most 256 items"),
         (json!({"env": [{"value": "a"}]}), "spec.env[0].name: Required value"),
@@ -413,6 +417,10 @@ fn bad_input() -> Vec<(Value, &'static str)> {
         (
             json!({"env": [{"name": "A", "value": "a", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
             "give either value or valueFrom, not both",
+        ),
+        (
+            json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "", "fieldPath": "metadata.name"}}}]}),
+            "fieldRef.apiVersion in body should be at least 1 chars long",
         ),
         (json!({"envFrom": {}}), "spec.envFrom in body must be of type array"),
         (json!({"resources": {"limits": {"cpu": true}}}), "spec.resources.limits.cpu"),

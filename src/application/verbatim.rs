@@ -18,6 +18,10 @@ const LONGEST: u32 = 32_768;
 /// The longest of those strings that are called `name`: a DNS subdomain's, which is the longest name that Kubernetes has.
 const LONGEST_NAME: u32 = 253;
 
+/// Strings that say nothing where they are empty: Kubernetes refuses them so, or stores its own default in their place, which
+/// would never be as wished.
+const NEVER_EMPTY: [&str; 3] = ["name", "apiVersion", "protocol"];
+
 /// The longest of those that may be a number as well: a port's name (RFC 6335), which is longer than any percentage.
 const LONGEST_PORT: u32 = 15;
 
@@ -128,6 +132,9 @@ fn bound(schema: &mut Value, field: &str, definitions: &Map<String, Value>) {
     if let Some((keyword, limit)) = limit {
         keywords.entry(keyword).or_insert_with(|| json!(limit));
     }
+    if NEVER_EMPTY.contains(&field) && keywords.get("type").is_some_and(|kind| kind == "string") {
+        keywords.insert("minLength".to_owned(), json!(1));
+    }
 }
 
 /// The schema of a quantity. What it says of a string does not bind a number, and the other way round.
@@ -158,7 +165,7 @@ mod tests {
         let schema = schema_of::<Vec<EnvVar>>();
         assert_eq!((&schema["type"], &schema["maxItems"]), (&json!("array"), &json!(MOST)));
         let entry = &schema["items"]["properties"];
-        assert_eq!(entry["name"], json!({"type": "string", "maxLength": LONGEST_NAME}));
+        assert_eq!(entry["name"], json!({"type": "string", "maxLength": LONGEST_NAME, "minLength": 1}));
         assert_eq!(entry["value"], json!({"type": "string", "maxLength": LONGEST}));
         assert!(!schema.to_string().contains("description"), "{schema}");
     }
