@@ -124,15 +124,17 @@ async fn after_a_restart_everything_is_listed_again_only_if_something_was_missed
     cluster.restart(Component::ApiServer).expect("it comes back");
     space.update("changed", "2").await;
     in_sync(&space, &reflected).await;
-    assert_eq!(requests.lists(), 1, "nothing was missed: {:?}", requests.all());
+    // A server that has just started knows no past. Of what it calls past, all may be its own: Leases, say.
+    let is_past = refusal(&space, &resumed(&requests)).await.is_some();
+    let lists = if is_past { 2 } else { 1 };
+    assert_eq!(requests.lists(), lists, "nothing was missed: {:?}", requests.all());
 
     proxy.refuse();
     let version = miss_something(&space).await;
-    // A server that has just started knows no past.
     cluster.restart(Component::ApiServer).expect("it comes back");
     assert_eq!(refusal(&space, &version).await.as_deref(), Some("410 in the stream"));
     proxy.accept();
-    caught_up(&space, &reflected, &requests).await;
+    caught_up(&space, &reflected, &requests, lists + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -153,7 +155,7 @@ async fn after_a_compaction_everything_is_listed_again() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     proxy.accept();
-    caught_up(&space, &reflected, &requests).await;
+    caught_up(&space, &reflected, &requests, 2).await;
 }
 
 /// What etcd has lost, nobody can tell a watch: it waits for a version that is long gone, and hears nothing.
@@ -236,10 +238,18 @@ async fn refusal(space: &Space<'_>, version: &ResourceVersion) -> Option<String>
     }
 }
 
-/// Asserts that one list made up for what [`miss_something`] did.
-async fn caught_up(space: &Space<'_>, reflected: &Reflected, requests: &Requests) {
+/// Where the watch was taken up again that followed the first list.
+fn resumed(requests: &Requests) -> ResourceVersion {
+    let asked = requests.all();
+    let version =
+        asked.iter().find_map(|asked| asked.uri.split_once("&resourceVersion=")).expect("a watch from a version").1;
+    ResourceVersion(version.split('&').next().unwrap_or_default().into())
+}
+
+/// Asserts that one list, the last of so many, made up for what [`miss_something`] did.
+async fn caught_up(space: &Space<'_>, reflected: &Reflected, requests: &Requests, lists: usize) {
     in_sync(space, reflected).await;
-    assert_eq!(requests.lists(), 2, "{:?}", requests.all());
+    assert_eq!(requests.lists(), lists, "{:?}", requests.all());
     let signs = ["kept", "changed", "gone", "again", "new"].map(|name| reflected.signs(name));
     assert_eq!(signs, ["+", "+~~", "+-", "+-+", "+"]);
     let changes = reflected.changes();
@@ -250,7 +260,7 @@ async fn caught_up(space: &Space<'_>, reflected: &Reflected, requests: &Requests
     space.update("kept", "2").await;
     space.delete("new").await;
     in_sync(space, reflected).await;
-    assert_eq!(requests.lists(), 2, "{:?}", requests.all());
+    assert_eq!(requests.lists(), lists, "{:?}", requests.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
