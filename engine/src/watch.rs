@@ -72,6 +72,8 @@ pub struct Machine<T> {
     pages_next: bool,
     /// Requests in a row that brought nothing new.
     failures: u32,
+    /// Watches that were silent or unreadable since the last one that brought anything new.
+    silences: u32,
     /// Why everything is listed, where it is.
     reason: Reason,
     /// Times in a row that a list by pages expired before its last one.
@@ -107,7 +109,9 @@ const BEHIND_BELIEVED: u32 = 3;
 
 /// How often in a row a watch may be silent, or unreadable, until everything is listed again. Once can be the connection.
 /// Twice can be a server that went back in time: it sends nothing, not even bookmarks, until it is past the version that
-/// the watch started at.
+/// the watch started at. Nor does a sound one whose etcd tells no progress, of a kind that nobody touches (seen on 1.37): it
+/// is asked for its version after the first silence, which has it ask etcd, and there are bookmarks again. So a watch that
+/// has closed in time before a silence must not count as one.
 const SILENCES_BELIEVED: u32 = 2;
 
 /// How often in a row a watch may end without anything new. It costs a list to be wrong here, once in a quarter of an hour
@@ -130,6 +134,7 @@ impl<T> Default for Machine<T> {
             streams_lists: true,
             pages_next: false,
             failures: 0,
+            silences: 0,
             reason: Reason::Initial,
             expiries: 0,
             fruitless: 0,
@@ -246,6 +251,7 @@ impl<T: Object> Machine<T> {
                     *version = reached.clone();
                     self.floor = Some(reached);
                     self.failures = 0;
+                    self.silences = 0;
                     self.fruitless = 0;
                 }
                 return Ok(Some(transaction));
@@ -258,6 +264,9 @@ impl<T: Object> Machine<T> {
     /// Takes in how a request ended, and says when to send the next one.
     pub fn ended(&mut self, end: End) -> Pause {
         self.failures = self.failures.saturating_add(1);
+        if matches!((&self.position, end), (Position::Watching { .. }, End::Silent | End::Garbled)) {
+            self.silences = self.silences.saturating_add(1);
+        }
         self.absences = if end == End::Absent { self.absences.saturating_add(1) } else { 0 };
         if matches!((&self.position, end), (Position::Paging { .. }, End::Expired)) {
             self.expiries = self.expiries.saturating_add(1);
@@ -295,14 +304,16 @@ impl<T: Object> Machine<T> {
                 self.position = Position::Unlisted;
                 if matches!(end, End::Refused | End::Silent) { Pause::None } else { Pause::Backoff(self.failures) }
             }
-            (Position::Watching { .. }, End::Silent | End::Garbled) if self.failures >= SILENCES_BELIEVED => {
+            (Position::Watching { .. }, End::Silent | End::Garbled) if self.silences >= SILENCES_BELIEVED => {
                 self.start_over(end)
             }
             (Position::Watching { .. }, End::Closed) if self.failures >= CLOSES_BELIEVED => self.start_over(end),
             (Position::Watching { .. }, End::Behind) if self.failures < BEHIND_BELIEVED => Pause::Backoff(self.failures),
             // A watch that lived is resumed at once; one that keeps ending without an event is backed off.
-            (Position::Watching { .. }, End::Closed | End::Silent) if self.failures == 1 => Pause::None,
-            (Position::Watching { .. }, End::Closed | End::Silent | End::Failed | End::Garbled)
+            (Position::Watching { .. }, End::Closed) if self.failures == 1 => Pause::None,
+            // It has waited for long enough.
+            (Position::Watching { .. }, End::Silent) => Pause::None,
+            (Position::Watching { .. }, End::Closed | End::Failed | End::Garbled)
             // What arrived of a list is kept where the next page can still be asked for.
             | (Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
             // One page may have been cut; a server whose pages can't be read may do better from the beginning.
@@ -343,6 +354,7 @@ impl<T: Object> Machine<T> {
         }
         self.regressions = 0;
         self.failures = 0;
+        self.silences = 0;
         self.expiries = 0;
         self.absences = 0;
         self.pages_next = false;

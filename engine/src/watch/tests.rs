@@ -162,6 +162,18 @@ fn a_watch_that_stays_silent_unreadable_or_empty_lists_again() {
     }
 }
 
+/// Of a kind that nobody touches, a server whose etcd tells no progress sends no bookmark after a renewal.
+#[test]
+fn a_silence_after_a_watch_that_closed_in_time_lists_nothing_again() {
+    let mut machine = watching("5");
+    for at in ["6", "7", "8"] {
+        assert_eq!(machine.ended(End::Closed), Pause::None);
+        assert_eq!(machine.ended(End::Silent), Pause::None);
+        assert!(matches!(machine.request(), Request::Watch(Start::After(_))), "after {at}");
+        machine.event(bookmark(at, false)).expect("goes on");
+    }
+}
+
 #[test]
 fn an_outage_of_any_length_lists_nothing_again() {
     let mut machine = watching("5");
