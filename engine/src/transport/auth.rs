@@ -52,7 +52,7 @@ impl<S: Inner> tower::Service<Request> for Auth<S> {
 async fn send<S: Inner>(mut service: S, request: Request, keeper: Arc<Keeper>) -> Result<Response, Error> {
     let held = keeper.current().await?;
     let result = service.call(with(&request, &held)).await;
-    if matches!(result, Err(Error::Connect(_))) {
+    if matches!(result, Err(Error::Connect { .. })) {
         keeper.unconnected();
     }
     if !result.as_ref().is_ok_and(is_refusal) {

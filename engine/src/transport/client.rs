@@ -1,11 +1,14 @@
 //! Where requests meet connections: HTTP/2 where the server speaks it, HTTP/1.1 where not.
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::Uri;
+use http::uri::Authority;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -17,6 +20,7 @@ use super::deadline::is_watch;
 use super::tls::{Settings, setting};
 use super::{Error, Limits, Request, Response};
 use crate::config::Config;
+use crate::object::chain;
 
 /// What one HTTP/2 stream may send before it is read: 2 MiB keep a gigabit line full over 16 ms, so that a list of many
 /// megabytes is not held up by the way there and back.
@@ -168,6 +172,13 @@ fn is_unprocessed(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+/// Scheme, host and port, and no user.
+fn server(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let host = authority.rsplit_once('@').map_or(authority, |(_user, host)| host);
+    format!("{}://{host}", uri.scheme_str().unwrap_or_default())
+}
+
 impl tower::Service<Request> for Client {
     type Response = Response;
     type Error = Error;
@@ -189,13 +200,16 @@ impl tower::Service<Request> for Client {
             (pools.for_request(), Arc::default())
         };
         let mut request = request.map(Full::new);
+        let server = server(request.uri());
         let unanswered = Unanswered(Some(capture_connection(&mut request)));
         Box::pin(async move {
             let response = pool.request(request).await;
             unanswered.answered();
             let response = response.map_err(|error| {
                 if error.is_connect() {
-                    Error::Connect(error.into())
+                    // hyper-util's own words for it tell nothing.
+                    let cause = error.source().map_or_else(|| chain(&error), chain);
+                    Error::Connect { server, source: cause.into() }
                 } else if error.connect_info().is_none() || is_unprocessed(&error) {
                     // Whatever had a connection bears it. This waited for one that another request was opening, and that
                     // was gone before its turn came.

@@ -27,8 +27,13 @@ pub enum Error {
     Credential(#[source] Cause),
 
     /// No connection: refused, unreachable, not found, or not trusted. Nothing was sent.
-    #[error("cannot connect to the API server")]
-    Connect(#[source] Cause),
+    #[error("cannot connect to {server}")]
+    Connect {
+        /// Scheme, host and port of the API server.
+        server: String,
+        /// Why not.
+        source: Cause,
+    },
 
     /// The server ended the connection before it began with the request: it said so (RFC 9113, section 8.7), or the request had
     /// not been sent.
@@ -66,7 +71,7 @@ impl Error {
         match self {
             Self::Setting { .. } => "setting",
             Self::Credential(_) => "credential",
-            Self::Connect(_) => "connect",
+            Self::Connect { .. } => "connect",
             Self::Unprocessed(_) => "unprocessed",
             Self::Lost(_) => "lost",
             Self::Late(_) => "late",
@@ -78,7 +83,7 @@ impl Error {
 
     /// Returns true if there was no connection, so that nothing was sent.
     pub fn is_connect(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect { .. })
     }
 
     /// Returns true if the server was given its time and did not use it.
@@ -102,7 +107,7 @@ impl Error {
             self,
             Self::Setting { .. }
                 | Self::Credential(_)
-                | Self::Connect(_)
+                | Self::Connect { .. }
                 | Self::Unprocessed(_)
                 | Self::Fenced { sent: false }
         )

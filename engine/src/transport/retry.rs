@@ -144,7 +144,7 @@ mod tests {
                 Answer(status, retry_after) => Ok(answer(status, retry_after)),
                 Lost => Err(Error::Lost("reset".into())),
                 Unprocessed => Err(Error::Unprocessed("goaway".into())),
-                Refused => Err(Error::Connect("refused".into())),
+                Refused => Err(Error::Connect { server: "https://127.0.0.1".to_owned(), source: "refused".into() }),
                 Late => Err(Error::Late(Duration::from_secs(30))),
             })
         });

@@ -166,6 +166,8 @@ async fn a_connection_that_is_refused_is_told_at_once() {
     let started = Instant::now();
     let error = get(&mut to(gone), "/version").await.err().unwrap();
     assert!(error.is_connect() && error.is_unsent(), "{}", chain(&error));
+    let text = format!("cannot connect to http://{gone}: tcp connect error: Connection refused (os error 111)");
+    assert_eq!(chain(&error), text);
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
