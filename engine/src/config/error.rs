@@ -38,7 +38,7 @@ pub enum Error {
     NoContext {
         /// The files that were read.
         files: String,
-        /// The contexts to choose from.
+        /// The contexts to choose from, or `none`.
         contexts: String,
     },
 

@@ -74,6 +74,7 @@ impl Kubeconfig {
             (None, Some(name)) => (name, "current-context".to_owned()),
             (None, None) => {
                 let contexts = self.contexts.into_keys().collect::<Vec<_>>().join(", ");
+                let contexts = if contexts.is_empty() { "none".to_owned() } else { contexts };
                 return Err(Error::NoContext { files, contexts });
             }
         };
