@@ -39,7 +39,7 @@ const WATCH_SECONDS: (u64, u64) = (180, 50);
 /// Delay after the first failure in a row: short, since most failures are one cut connection.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 
-/// Longest delay between attempts: an API server that is back is noticed within this time, and three sources that ask
+/// Longest delay between attempts: an API server that is back is noticed within this time, and a dozen sources that ask
 /// every two seconds are no load on one that is overloaded.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
@@ -281,7 +281,7 @@ impl<T: Object> Reflector<T> {
     }
 
     fn report(&mut self, end: End, pause: Pause, error: Option<&Error>) {
-        let cause = error.map_or_else(|| format!("{end:?}"), |error| crate::object::chain(error));
+        let cause = error.map_or_else(|| end.to_string(), |error| crate::object::chain(error));
         let resource = T::RESOURCE;
         let text = match (end, pause) {
             (End::Absent, _) => format!("the API server does not know {resource}: waiting until its CRD is applied"),

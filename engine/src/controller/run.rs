@@ -72,7 +72,7 @@ impl<T: Object> Controller<T> {
                 () = readiness.broken() => return Err(Error::TaskEnded(self.name)),
                 () = shutdown.given() => return Ok(()),
             };
-            info!(controller = self.name, self.workers, "starting workers");
+            info!(controller = self.name, workers = self.workers, "starting workers");
             let worker = Worker {
                 controller: self.name,
                 queue: self.queue.clone(),

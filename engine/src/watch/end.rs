@@ -1,5 +1,7 @@
 //! How requests end, why everything is listed again, and what to do before the next request.
 
+use std::fmt;
+
 use crate::api::{Error, Status};
 
 /// How a request ended.
@@ -76,6 +78,22 @@ impl End {
             Self::Garbled => "garbled",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the stream came to its end",
+            Self::Silent => "the server said nothing for too long",
+            Self::Expired => "the version is compacted away",
+            Self::Behind => "the server is behind the version that was asked for",
+            Self::Absent => "the server does not know the resource",
+            Self::Refused => "the server refuses the request as it stands",
+            Self::Regressed => "the list is older than what is known",
+            Self::Garbled => "what came can't be read",
+            Self::Failed => "the request failed",
+        })
     }
 }
 

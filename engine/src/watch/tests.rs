@@ -175,6 +175,14 @@ fn a_silence_after_a_watch_that_closed_in_time_lists_nothing_again() {
 }
 
 #[test]
+fn each_end_is_told_in_words() {
+    for end in End::ALL {
+        let text = end.to_string();
+        assert!(text.split(' ').count() > 2 && !text.contains(&format!("{end:?}")), "{end:?}: {text}");
+    }
+}
+
+#[test]
 fn an_outage_of_any_length_lists_nothing_again() {
     let mut machine = watching("5");
     for _ in 0..50 {
