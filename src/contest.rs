@@ -5,13 +5,19 @@
 //!
 //! A second operator that renders otherwise changes all of a child, the mark of what was applied last included, which then
 //! looks like a changed wish. So it is remembered here what was written last.
+//!
+//! One that judges otherwise changes the status each time. Nothing is lost by that, but it would cost the API server a write
+//! every few milliseconds, for each Application.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 use engine::backoff::Schedule;
 use engine::object::Key;
+use jiff::Timestamp;
 
+use crate::application::ApplicationStatus;
 use crate::observe::Kind;
 
 /// Edits that are undone at once. More than anybody makes by hand in a row; few enough that a fight is over before it has
@@ -39,13 +45,41 @@ pub struct Contests {
 
 #[derive(Debug)]
 struct Contest {
-    /// Edits that were undone, and the last of them.
+    /// Of the children.
+    edits: Rounds,
+    /// The hash of what was written last to each child, and when the last of them, or the status, was.
+    written: BTreeMap<Kind, String>,
+    wrote: Instant,
+    /// Of the status, and the digest of what was written last.
+    tellings: Rounds,
+    told: Option<u64>,
+}
+
+/// Edits that were undone, and the last of them.
+#[derive(Debug)]
+struct Rounds {
     count: u32,
     last: Instant,
     not_before: Instant,
-    /// The hash of what was written last to each child, and when the last of them was.
-    written: BTreeMap<Kind, String>,
-    wrote: Instant,
+}
+
+impl Rounds {
+    fn new(now: Instant) -> Self {
+        Self { count: 0, last: now, not_before: now }
+    }
+
+    fn next(&mut self, now: Instant, delays: &Schedule) -> Result<(), Duration> {
+        if now.saturating_duration_since(self.last) >= QUIET {
+            *self = Self::new(now);
+        }
+        if now < self.not_before {
+            return Err(self.not_before.saturating_duration_since(now));
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = now;
+        self.not_before = now + delays.delay(self.count.saturating_sub(TOLERATED));
+        Ok(())
+    }
 }
 
 impl Default for Contests {
@@ -63,16 +97,27 @@ impl Contests {
     /// How long to wait if it may not.
     pub fn undo(&mut self, application: &Key, now: Instant) -> Result<(), Duration> {
         let contest = Self::of(&mut self.applications, &mut self.full_at, application, now);
-        if now.saturating_duration_since(contest.last) >= QUIET {
-            (contest.count, contest.not_before) = (0, now);
+        contest.edits.next(now, &self.delays)
+    }
+
+    /// Asks whether `application` may be given this status at `now`. If it was given the same one last, somebody else has
+    /// changed it since, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait if it may not.
+    pub fn tell(&mut self, application: &Key, status: &ApplicationStatus, now: Instant) -> Result<(), Duration> {
+        match self.applications.get_mut(application) {
+            Some(contest) if contest.told == Some(digest(status)) => contest.tellings.next(now, &self.delays),
+            _ => Ok(()),
         }
-        if now < contest.not_before {
-            return Err(contest.not_before.saturating_duration_since(now));
-        }
-        contest.count = contest.count.saturating_add(1);
-        contest.last = now;
-        contest.not_before = now + self.delays.delay(contest.count.saturating_sub(TOLERATED));
-        Ok(())
+    }
+
+    /// Remembers that `application` was given this status at `now`.
+    pub fn told(&mut self, application: &Key, status: &ApplicationStatus, now: Instant) {
+        let contest = Self::of(&mut self.applications, &mut self.full_at, application, now);
+        contest.told = Some(digest(status));
+        contest.wrote = now;
     }
 
     /// Remembers that children of `application` were written at `now`, each with the hash of its wish.
@@ -97,16 +142,34 @@ impl Contests {
     ) -> &'a mut Contest {
         if applications.len() >= *full_at && !applications.contains_key(application) {
             let is_quiet = |at: Instant| now.saturating_duration_since(at) >= QUIET;
-            applications.retain(|_, contest| !is_quiet(contest.last) || !is_quiet(contest.wrote));
+            applications.retain(|_, contest| {
+                !is_quiet(contest.edits.last) || !is_quiet(contest.tellings.last) || !is_quiet(contest.wrote)
+            });
             *full_at = REMEMBERED.max(2 * applications.len());
         }
-        let fresh = || Contest { count: 0, last: now, not_before: now, written: BTreeMap::new(), wrote: now };
+        let rounds = || Rounds::new(now);
+        let fresh =
+            || Contest { edits: rounds(), written: BTreeMap::new(), wrote: now, tellings: rounds(), told: None };
         applications.entry(application.clone()).or_insert_with(fresh)
     }
 }
 
+/// Of a status but for the times in it, which are others each time that a condition is put back.
+fn digest(status: &ApplicationStatus) -> u64 {
+    let mut timeless = status.clone();
+    for condition in &mut timeless.conditions {
+        condition.last_transition_time.0 = Timestamp::UNIX_EPOCH;
+    }
+    let mut hasher = DefaultHasher::new();
+    // Nothing in it can fail to be written as text.
+    serde_json::to_string(&timeless).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
     use super::*;
 
     /// How many of a writer's edits are undone that come `apart` for `long`.
@@ -141,6 +204,41 @@ mod tests {
         assert_eq!(contests.written(&key(0)).map(BTreeMap::len), Some(2), "of each child");
         contests.wrote(&key(REMEMBERED), hashes(), now + QUIET);
         assert_eq!((contests.written(&key(1)), contests.applications.len()), (None, 2));
+    }
+
+    /// What another operator's judgement makes of a status in between is not seen here.
+    #[test]
+    fn a_status_that_is_changed_each_time_is_put_back_once_a_minute_at_most() {
+        let (mut contests, key, start) = (Contests::default(), Key::new("n", "a"), Instant::now());
+        let mut status = ApplicationStatus { replicas: 1, ..ApplicationStatus::default() };
+        let (mut count, apart) = (0, Duration::from_millis(10));
+        for edit in 0..60_000 {
+            let now = start + apart * edit;
+            status.conditions = vec![Condition {
+                last_transition_time: Time(Timestamp::from_second(i64::from(edit)).unwrap()),
+                message: "a fight".to_owned(),
+                observed_generation: None,
+                reason: "Fight".to_owned(),
+                status: "True".to_owned(),
+                type_: "Ready".to_owned(),
+            }];
+            if contests.tell(&key, &status, now).is_ok() {
+                contests.told(&key, &status, now);
+                count += 1;
+            }
+        }
+        assert!((TOLERATED + 10..TOLERATED + 20).contains(&count), "{count}");
+        assert_eq!(contests.undo(&key, start + apart * 60_000), Ok(()), "the children are not concerned");
+    }
+
+    #[test]
+    fn a_status_that_says_something_else_each_time_is_told_at_once() {
+        let (mut contests, key, now) = (Contests::default(), Key::new("n", "a"), Instant::now());
+        for replicas in 0..1_000 {
+            let status = ApplicationStatus { replicas: replicas % 2, ..ApplicationStatus::default() };
+            assert_eq!(contests.tell(&key, &status, now), Ok(()));
+            contests.told(&key, &status, now);
+        }
     }
 
     #[test]

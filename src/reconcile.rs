@@ -99,7 +99,9 @@ impl Reconcile<Application> for Reconciler {
             if attempt == PLANS {
                 plan = plan.regardless_of_state();
             }
-            match self.bring_about(cx, &application, plan).await? {
+            let (applied, untold) = self.bring_about(cx, &application, plan).await?;
+            later = untold.map_or(later, |wait| Some(sooner(later, wait)));
+            match applied {
                 Applied::Done => return Ok(later.map_or(Outcome::Done, Outcome::After)),
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
@@ -178,12 +180,13 @@ impl Reconciler {
         }
     }
 
+    /// What became of the plan, and how long the status has to wait, if it has.
     async fn bring_about(
         &self,
         cx: &Cx<Application>,
         application: &Arc<Application>,
         plan: Plan,
-    ) -> Result<Applied, Failure> {
+    ) -> Result<(Applied, Option<Duration>), Failure> {
         let hashes = plan.hashes();
         let result = self.writer.carry_out(application, plan).await;
         if matches!(result, Ok(Applied::Done)) {
@@ -191,8 +194,8 @@ impl Reconciler {
         }
         let attempt = match &result {
             Ok(Applied::Done) => Attempt::Made,
-            Ok(applied) => return Ok(*applied),
-            Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
+            Ok(applied) => return Ok((*applied, None)),
+            Err(error) if error.is_namespace_gone() => return Ok((Applied::Done, None)),
             Err(error) if error.is_unavailable() => return Err(failure(result)),
             Err(error @ Error::Contested { .. }) => Attempt::Contested(chain(error)),
             Err(error @ Error::Occupied { .. }) => Attempt::Occupied(chain(error)),
@@ -214,26 +217,27 @@ impl Reconciler {
     ) -> Result<Outcome, Failure> {
         self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
         let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
-        self.tell(cx, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
-        Ok(Outcome::After(wait))
+        let told = self.tell(cx, application, &Attempt::Contested(message)).await;
+        let (_, untold) = told.map_err(|error| failure(Err(error)))?;
+        Ok(Outcome::After(sooner(untold, wait)))
     }
 
-    /// Writes the status, if it has changed.
+    /// Writes the status, if it has changed. Says how long it has to wait, if somebody else changes it each time.
     async fn tell(
         &self,
         cx: &Cx<Application>,
         application: &Arc<Application>,
         attempt: &Attempt,
-    ) -> Result<Applied, Error> {
+    ) -> Result<(Applied, Option<Duration>), Error> {
         let key = cx.key();
         // Again from the caches, which know by now what was just written.
         let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
-            return Ok(Applied::Done);
+            return Ok((Applied::Done, None));
         };
         // What was attempted says nothing of a wish that came since; that one is the next call's.
         let is_same = |one: &Application| (one.metadata.uid.clone(), one.metadata.generation);
         if is_same(&current) != is_same(application) {
-            return Ok(Applied::Done);
+            return Ok((Applied::Done, None));
         }
         let mut observed = self.writer.caches.observe(key, &current.metadata.uid);
         if let Some(configuration) = &mut observed.configuration {
@@ -243,9 +247,17 @@ impl Reconciler {
         let status = status::status(&current, &observed, &self.allowed, attempt, &now());
         if status == current.status {
             cx.suppressed(&Application::RESOURCE);
-            return Ok(Applied::Done);
+            return Ok((Applied::Done, None));
+        }
+        if let Err(wait) = self.contests().tell(key, &status, Instant::now()) {
+            let message = "Another writer keeps changing the status; it is put back once a minute at most".to_owned();
+            self.writer.recorder.record(&*current, Kind::Warning, Reason::Contested.as_str(), "Report", message);
+            return Ok((Applied::Done, Some(wait)));
         }
         let applied = self.writer.status(&current, &status).await?;
+        if applied == Applied::Done {
+            self.contests().told(key, &status, Instant::now());
+        }
         if let Some(ready) = status.conditions.first().filter(|ready| {
             let former = current.status.conditions.first().map(|former| former.reason.as_str());
             // That the children are created is told by then; that they are waited for follows.
@@ -264,7 +276,7 @@ impl Reconciler {
                 self.writer.recorder.record(&*current, kind, reason.as_str(), "Report", ready.message.clone());
             }
         }
-        Ok(applied)
+        Ok((applied, None))
     }
 }
 

@@ -339,6 +339,26 @@ fn a_second_operator_that_renders_otherwise_is_yielded_to_and_named() {
     fight("rivals", &other);
 }
 
+/// Seen: two operators, of which one allows what the other does not, wrote the status in turn, 74 times a second.
+#[test]
+fn two_operators_that_judge_otherwise_write_the_status_ever_more_rarely() {
+    let Some(space) = Space::new("judges").and_then(Space::with_kubectl) else { return };
+    let _strict = space.operator();
+    let _lax = space.world.operator(&["--namespace", &space.name, "--allow-volumes", "emptyDir"]);
+    let volumes = json!([{"name": "scratch", "emptyDir": {}}]);
+    space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80, "volumes": volumes}));
+    assert_warned(&space, "Contested");
+
+    let told = || space.writes().iter().filter(|write| write.subresource == "status").count();
+    let_time_pass(3 * WHILE);
+    let before = told();
+    let_time_pass(WHILE);
+    record("writes of the status until each has yielded", before);
+    assert!(before < 100 && told() - before <= 4, "{before}, {}", told());
+    let lax = space.kubectl(&["get", "deployment", "web-deployment", "--output=name"]);
+    assert!(lax.contains("web-deployment"), "what may be done is done: {lax}");
+}
+
 /// Has another writer change the Service of an Application again and again, until the operator yields, and a while longer.
 #[track_caller]
 fn fight(name: &str, change: &Value) {
