@@ -16,16 +16,26 @@ fn nowhere() -> Value {
     json!({NOWHERE: "here"})
 }
 
-/// Numbers and images of the revisions, as `kubectl get controllerrevisions` knows them, oldest first.
-fn history(space: &Space<'_>, application: &str) -> Vec<(i64, String)> {
+/// The revisions, as `kubectl get controllerrevisions` knows them.
+fn objects(space: &Space<'_>, application: &str) -> Vec<Value> {
     let selector = format!("minetto.dev/application={application}");
     let said = space.kubectl(&["get", "controllerrevisions", "-l", &selector, "-o", "json"]);
     let list: Value = serde_json::from_str(&said).expect("JSON");
+    list["items"].as_array().expect("a list").clone()
+}
+
+/// Numbers and images of the revisions, oldest first: of the objects, and of what they keep that is none.
+fn history(space: &Space<'_>, application: &str) -> Vec<(i64, String)> {
+    let objects = objects(space, application);
+    let kept = objects.iter().filter_map(|object| object["metadata"]["annotations"]["minetto.dev/revision"].as_str());
+    let kept: Vec<Value> = kept.map(|text| serde_json::from_str(text).expect("JSON")).collect();
+    let is_object = |kept: &Value| objects.iter().any(|one| one["metadata"]["name"] == kept["metadata"]["name"]);
     let revision = |revision: &Value| {
         let image = &revision["data"]["spec"]["template"]["spec"]["containers"][0]["image"];
         (revision["revision"].as_i64().expect("a number"), image.as_str().unwrap_or_default().to_owned())
     };
-    let mut history: Vec<_> = list["items"].as_array().expect("a list").iter().map(revision).collect();
+    let all = objects.iter().chain(kept.iter().filter(|kept| !is_object(kept)));
+    let mut history: Vec<_> = all.map(revision).collect();
     history.sort();
     history
 }
@@ -354,6 +364,9 @@ fn a_rollout_that_fails_goes_back_and_waits_for_another_spec() {
     assert_eq!(reason(&seen, "RolledBack"), ("False", "AsExpected"));
 
     patch(&space, "web", &json!({"image": "nginx:2", "nodeSelector": nowhere(), "progressDeadlineSeconds": 2}));
+    wait_for("the revision", || objects(&space, "web").pop());
+    assert_eq!(history(&space, "web"), [(1, "nginx:1".to_owned()), (2, "nginx:2".to_owned())]);
+    assert_eq!(objects(&space, "web").len(), 1, "the second keeps the first");
     let rolled_back = |seen: &Value| reason(seen, "RolledBack") == ("True", "RolledBack");
     let seen = space.wait_for_status("web", "to be rolled back", rolled_back);
     assert_eq!((reason(&seen, "Ready"), seen["spec"]["image"].as_str()), (("False", "RolledBack"), Some("nginx:2")));

@@ -69,7 +69,7 @@ pub struct Rollback {
     pub on_failure: Option<OnFailure>,
 
     /// Number of the revision to run in place of what the spec says, until this field is removed; see
-    /// `status.currentRevision`, and `kubectl get controllerrevisions` for all there are.
+    /// `status.currentRevision`, and `kubectl application history` for all there are.
     #[schemars(range(min = 1))]
     pub to_revision: Option<i64>,
 }

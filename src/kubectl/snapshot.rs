@@ -139,18 +139,30 @@ impl Snapshot {
         self.replica_sets.retain(|set| is_of(&deployments, owner(set)));
         self.jobs.retain(|job| job.is_of(&uid));
         self.revisions.retain(|revision| revision.is_of(&uid));
-        self.revisions.sort_by_key(|revision| revision.it.revision);
-        let own = self.deployments.iter().find(|deployment| deployment.is_of(&uid));
-        if self.revisions.is_empty()
-            && let Some(own) = own
-            && let Some(kept) = plan::kept_revision(&self.application.it, &own.metadata)
-        {
-            let (metadata, created) = (kept.metadata.clone(), own.created);
-            self.revisions.push(Arc::new(Seen { metadata, created, it: kept }));
-        }
+        self.find_kept();
         let mut makers = uids(&self.replica_sets);
         makers.extend(uids(&self.jobs));
         self.pods.retain(|pod| is_of(&makers, owner(pod)));
+    }
+
+    /// Finds the revision that is no object of its own, and puts all in order.
+    fn find_kept(&mut self) {
+        let deployment = self.deployment().map(|own| (own.metadata.clone(), own.created));
+        let (of_deployment, came) = deployment.unzip();
+        let mut keepers: Vec<_> = self.revisions.iter().map(|one| (one.metadata.clone(), one.created)).collect();
+        if keepers.is_empty() {
+            keepers.extend(of_deployment.map(|metadata| (metadata, None)));
+        }
+        for (keeper, next) in keepers {
+            if let Some(kept) = plan::kept_revision(&self.application.it, &keeper)
+                && self.revisions.iter().all(|one| one.metadata.name != kept.metadata.name)
+            {
+                // It came with the Deployment, if that has not been made anew since.
+                let created = came.flatten().filter(|came| next.is_none_or(|next| *came <= next));
+                self.revisions.push(Arc::new(Seen { metadata: kept.metadata.clone(), created, it: kept }));
+            }
+        }
+        self.revisions.sort_by_key(|revision| revision.it.revision);
     }
 
     /// The Deployment, if it is this Application's.
@@ -182,6 +194,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::observe::Observed;
+    use crate::observe::revision::REVISION_ANNOTATION;
 
     fn seen<T: Known>(object: Value) -> Arc<Seen<T>> {
         Arc::new(serde_json::from_value(object).unwrap())
@@ -271,6 +284,28 @@ pub(super) mod tests {
         snapshot.retain_own();
         let found: Vec<_> = snapshot.revisions.iter().map(|revision| revision.it.revision).collect();
         assert_eq!((found, snapshot.revisions[0].it.template()), (vec![1], Some(rendered["spec"]["template"].clone())));
+    }
+
+    #[test]
+    fn the_first_revision_is_that_which_the_second_one_keeps() {
+        let mut snapshot = bare(&json!({"image": "nginx"}), &json!({}));
+        let rendered = plan::render(&snapshot.application.it, &Observed::default(), Kind::Deployment).unwrap();
+        let kept = &rendered["metadata"]["annotations"][REVISION_ANNOTATION];
+        let mut second = metadata("shop-2", "v2", "u-1");
+        second["annotations"] = json!({REVISION_ANNOTATION: kept});
+        let data = json!({"spec": {"template": {}}});
+        snapshot.revisions.push(seen(json!({"metadata": second, "revision": 2, "data": data})));
+        let deployment = |created: &str| {
+            let mut deployment = metadata("shop-deployment", "d", "u-1");
+            deployment["creationTimestamp"] = json!(created);
+            seen(json!({"metadata": deployment, "spec": {"selector": {}, "template": {}}}))
+        };
+        for (came, told) in [("2025-12-31T00:00:00Z", true), ("2026-01-02T00:00:00Z", false)] {
+            snapshot.deployments = vec![deployment(came)];
+            snapshot.retain_own();
+            let found: Vec<_> = snapshot.revisions.iter().map(|one| (one.it.revision, one.created.is_some())).collect();
+            assert_eq!(found, [(1, told), (2, true)], "a Deployment that was made anew says nothing of its age");
+        }
     }
 
     #[test]

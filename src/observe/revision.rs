@@ -1,8 +1,8 @@
 //! The revisions of Applications: what is kept of each, and what was noted on it. Pure.
 //!
 //! A revision is a `ControllerRevision`, as a `StatefulSet` keeps them: the pod template that was rolled out, or is to be,
-//! under a number that grows. Its data never changes; what has become of it stands in its annotations. The first one is kept
-//! on the Deployment, until there is a second one: it costs no write of its own.
+//! under a number that grows. Its data never changes; what has become of it stands in its annotations. The first one costs no
+//! write of its own: it is kept in an annotation, of the Deployment at first, and of the second one from when that is created.
 
 use engine::api::{Entry, Label, Labels, Scope, Selector};
 use engine::object::{Key, Metadata, Object, Resource, Uid};
@@ -37,7 +37,7 @@ pub const FAILURE: &str = "minetto.dev/failure";
 /// The name of the last revision that had been rolled out to its end when this one came to be wished for.
 pub const LAST_GOOD: &str = "minetto.dev/last-good";
 
-/// On the Deployment: the first revision, as JSON, as long as there is no other.
+/// The first revision, as JSON: on the Deployment as long as there is no other, and on the second one from then on.
 pub const REVISION_ANNOTATION: &str = "minetto.dev/revision";
 
 /// Since when the Deployment had been stalled when the revision came to be wished for: that is another's failure.
@@ -87,14 +87,14 @@ impl Revision {
         Some(self.data.spec.template.as_ref()?.get())
     }
 
-    /// The revision that is kept on a Deployment with this metadata, if one is.
-    pub fn kept_on(deployment: &Metadata) -> Option<Self> {
+    /// The revision that is kept on an object with this metadata, if one is.
+    pub fn kept_on(keeper: &Metadata) -> Option<Self> {
         let Self { metadata: Metadata { name, .. }, revision, data } =
-            serde_json::from_str(deployment.annotations.get(REVISION_ANNOTATION)?).ok()?;
+            serde_json::from_str(keeper.annotations.get(REVISION_ANNOTATION)?).ok()?;
         Some(Self { metadata: Metadata { name, ..Metadata::default() }, revision, data })
     }
 
-    /// Whether it is an object of its own; else it is kept on the Deployment.
+    /// Whether it is an object of its own; else it is kept on another one.
     pub fn is_recorded(&self) -> bool {
         !self.metadata.uid.0.is_empty()
     }

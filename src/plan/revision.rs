@@ -1,4 +1,4 @@
-//! The revision of a pod template, as a `ControllerRevision` or on the Deployment. Pure.
+//! The revision of a pod template, as a `ControllerRevision` or on another object. Pure.
 
 use std::fmt;
 
@@ -19,18 +19,17 @@ pub(super) fn name(application: &Application, template: &impl fmt::Display) -> S
 
 /// The longest text of a revision that a Deployment keeps: a sixteenth of what the annotations of an object may take, which
 /// the Deployment's controller copies to each `ReplicaSet`.
-const LONGEST: usize = 16 << 10;
+pub(super) const LONGEST: usize = 16 << 10;
 
-/// The text of the revision called `name`, to be kept on the Deployment; `None` if it is too long for that.
-pub(super) fn text(name: &str, template: &Value, number: i64) -> Option<String> {
-    let revision = json!({"metadata": {"name": name}, "revision": number, "data": {"spec": {"template": template}}});
-    Some(revision.to_string()).filter(|text| text.len() <= LONGEST)
+/// The text of the revision called `name`, to be kept on another object.
+pub(super) fn text(name: &str, template: &Value, number: i64) -> String {
+    json!({"metadata": {"name": name}, "revision": number, "data": {"spec": {"template": template}}}).to_string()
 }
 
-/// The revision that the Application's Deployment keeps, of which this is the metadata. What is not the template that was once rendered, as the hash in the
-/// name tells, was written by somebody else, and is none.
-pub fn kept(application: &Application, deployment: &Metadata) -> Option<Revision> {
-    let kept = Revision::kept_on(deployment)?;
+/// The revision that is kept on the Application's Deployment, or on another revision, of which this is the metadata. What is not
+/// the template that was once rendered, as the hash in the name tells, was written by somebody else, and is none.
+pub fn kept(application: &Application, keeper: &Metadata) -> Option<Revision> {
+    let kept = Revision::kept_on(keeper)?;
     let is_true = name(application, &kept.template_text()?) == *kept.metadata.name;
     is_true.then_some(kept)
 }

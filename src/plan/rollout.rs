@@ -5,8 +5,11 @@
 //! is to be remembered is noted before it is acted on:
 //!
 //! - A revision is recorded before the Deployment has its template, with its migrations as pending if it has any. The first
-//!   one, without any, is kept on the Deployment itself, and recorded once there is to be another one, before that. (So a process
-//!   that was cut off, and writes the first Deployment of a wish which had no migrations, is not held up by those that came since.)
+//!   one, without any, is kept on the Deployment itself, and comes with it. (So a process that was cut off, and writes the first
+//!   Deployment of a wish which had no migrations, is not held up by those that came since.)
+//! - What the Deployment keeps is handed on to the second revision, which is created with it: one write records both, before the
+//!   Deployment loses it. There it stays until it is beyond the limit; or until it is wished for anew, or that revision goes
+//!   before it does: then it becomes an object of its own.
 //! - A migration's success is noted before the next one begins, and that of the last before the Deployment changes.
 //! - A rollback is noted on the revision that failed before the Deployment goes back.
 
@@ -22,7 +25,7 @@ use crate::application::rollout::OnFailure;
 use crate::application::{Application, Failure};
 use crate::config::Pods;
 use crate::observe::revision::{
-    FAILURE, LAST_GOOD, MIGRATIONS, PENDING, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED,
+    FAILURE, LAST_GOOD, MIGRATIONS, PENDING, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision, STALLED_BEFORE, SUCCEEDED,
 };
 use crate::observe::{Kind, Observed};
 
@@ -160,10 +163,14 @@ pub fn decide(application: &Application, observed: &Observed) -> Rollout {
     let name = revision::name(application, &template);
     let history = History::new(application, observed, name);
     let mut rollout = choose(application, &history, template);
+    if let Some(kept) = history.left_behind() {
+        let recorded = record(application, kept, kept.revision, &Map::new());
+        rollout.before.splice(0..0, recorded);
+    }
     rollout.port = pod::port(application, &rollout.runs, history.live());
-    // What is not recorded stays where it is kept, as long as it runs.
-    let kept = history.unrecorded().filter(|one| rollout.before.is_empty() && rollout.current == Some(one.revision));
-    rollout.kept = rollout.kept.or_else(|| history.kept(kept?));
+    // What the Deployment keeps stays there as long as it runs.
+    let runs = rollout.current.and_then(|number| history.numbered(number));
+    rollout.kept = rollout.kept.or_else(|| history.kept(runs?));
     rollout.recorded = rollout.current.filter(|number| history.numbered(*number).is_some());
     rollout.good = history.last_good().map(|good| good.revision);
     rollout
@@ -178,14 +185,18 @@ fn choose(application: &Application, history: &History<'_>, template: Value) -> 
     let mut rollout = match history.wished() {
         None => first(application, history, template),
         Some(wished) if !history.is_newest(wished) && !is_named(application, wished) => {
-            again(history, wished, template)
+            again(application, history, wished, template)
         }
         Some(wished) if !wished.is_admitted() => migrate::migrate(application, history, wished, template),
         Some(wished) => admitted(application, history, wished, template),
     };
     rollout.refusal = refusal.or(rollout.refusal);
     if let Some(wished) = history.wished().filter(|_| rollout.before.is_empty()) {
-        rollout.beside.extend(history.trimmed(wished, rollout.current));
+        let going = history.trimmed(wished, rollout.current);
+        // Until the Deployment has what is to run, it may have what nothing else tells of.
+        if !going.is_empty() && rollout.runs.template().is_some_and(|template| history.is_live(template)) {
+            rollout.beside.extend(going);
+        }
     }
     rollout
 }
@@ -241,17 +252,16 @@ fn first(application: &Application, history: &History<'_>, template: Value) -> R
     }
     let number = history.next();
     let direct = |template| Rollout { current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
-    if history.is_blank()
-        && !has_migrations
-        && let Some(text) = revision::text(&history.name, &template, number)
-    {
-        return Rollout { kept: Some(text), ..direct(template) };
+    if history.is_blank() && !has_migrations {
+        let text = revision::text(&history.name, &template, number);
+        if text.len() <= revision::LONGEST {
+            return Rollout { kept: Some(text), ..direct(template) };
+        }
     }
-    for (note, value) in [(STALLED_BEFORE, history.stalled_since()), (LAST_GOOD, history.good_so_far())] {
-        notes.extend(value.map(|value| (note.to_owned(), json!(value))));
-    }
-    let mut before: Vec<_> = history.unrecorded().and_then(|one| record(application, one)).into_iter().collect();
-    before.push(Step::Record { body: revision::render(application, &history.name, &template, number, &notes) });
+    notes.extend(history.notes());
+    notes.extend(history.handed_on().map(|text| (REVISION_ANNOTATION.to_owned(), json!(text))));
+    let body = revision::render(application, &history.name, &template, number, &notes);
+    let before = vec![Step::Record { body }];
     if has_migrations && !is_running {
         let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
         return Rollout { before, ..history.held(phase) };
@@ -259,18 +269,22 @@ fn first(application: &Application, history: &History<'_>, template: Value) -> R
     Rollout { before, ..direct(template) }
 }
 
-/// Records the revision that the Deployment keeps.
-fn record(application: &Application, kept: &Revision) -> Option<Step> {
-    let (name, number) = (&kept.metadata.name, kept.revision);
-    Some(Step::Record { body: revision::render(application, name, &kept.template()?, number, &Map::new()) })
+/// Records a revision that another object keeps.
+fn record(application: &Application, kept: &Revision, number: i64, notes: &Map<String, Value>) -> Option<Step> {
+    let name = &kept.metadata.name;
+    Some(Step::Record { body: revision::render(application, name, &kept.template()?, number, notes) })
 }
 
 /// The wished template is an older revision's. It is wished for anew, so that what failed before is tried again.
-fn again(history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
+fn again(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let number = history.next();
-    let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
-        LAST_GOOD: history.good_so_far()});
-    let before = vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())];
+    let before = if wished.is_recorded() {
+        let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
+            LAST_GOOD: history.good_so_far()});
+        vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())]
+    } else {
+        record(application, wished, number, &history.notes()).into_iter().collect()
+    };
     if wished.is_admitted() {
         return Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
     }

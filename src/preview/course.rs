@@ -80,7 +80,7 @@ impl Course {
             Step::Record { body } => {
                 let revision = serde_json::from_str::<Revision>(&body.to_string());
                 let recorded = revision.map(|mut revision| {
-                    // What has none is kept on the Deployment.
+                    // What has none is kept on another object.
                     revision.metadata.uid = Uid("to come".into());
                     revision
                 });

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use engine::object::Object;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::{Phase, Refusal, Rollout, Runs, Step, across, is_automatic};
+use super::{Phase, Refusal, Rollout, Runs, Step, across, amend, is_automatic, record};
 use crate::application::Application;
 use crate::observe::child::{Condition, Live};
-use crate::observe::revision::{LAST_GOOD, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision};
+use crate::observe::revision::{LAST_GOOD, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision, STALLED_BEFORE};
 use crate::observe::{Found, Kind, Observed};
 use crate::plan::{compare, revision};
 use crate::readiness;
@@ -29,13 +29,20 @@ impl<'a> History<'a> {
     pub(super) fn new(application: &'a Application, observed: &'a Observed, name: String) -> Self {
         let present = observed.revisions.iter().filter(|one| !one.metadata.is_terminating());
         let mut revisions: Vec<_> = present.cloned().collect();
-        revisions.sort_by_key(|revision| revision.revision);
-        if revisions.is_empty()
-            && let Found::Own(deployment) | Found::Leaving(deployment) = observed.of(Kind::Deployment)
-            && let Some(kept) = revision::kept(application, &deployment.metadata)
-        {
-            revisions.push(Arc::new(kept));
+        let deployment = match observed.of(Kind::Deployment) {
+            // What it may say once there are others is of long ago: `kubectl rollout undo` brings annotations back.
+            Found::Own(deployment) | Found::Leaving(deployment) if revisions.is_empty() => Some(&deployment.metadata),
+            _ => None,
+        };
+        // What is being deleted keeps it until it is recorded.
+        for keeper in observed.revisions.iter().map(|one| &one.metadata).chain(deployment) {
+            if let Some(kept) = revision::kept(application, keeper)
+                && revisions.iter().all(|one| one.metadata.name != kept.metadata.name)
+            {
+                revisions.push(Arc::new(kept));
+            }
         }
+        revisions.sort_by_key(|revision| revision.revision);
         Self { application, observed, name, revisions }
     }
 
@@ -73,15 +80,48 @@ impl<'a> History<'a> {
         self.revisions.is_empty() && self.live().is_none()
     }
 
-    /// The text of `revision`, if the Deployment keeps it, and nobody has recorded it.
+    /// The text of `revision`, if the Deployment keeps it, and it is no object of its own.
     pub(super) fn kept(&self, revision: &Revision) -> Option<String> {
         let live = self.live().filter(|_| !revision.is_recorded())?;
         live.metadata.annotations.get(REVISION_ANNOTATION).map(str::to_owned)
     }
 
-    /// The revision that the Deployment keeps, and nobody has recorded.
-    pub(super) fn unrecorded(&self) -> Option<&Revision> {
-        self.revisions.first().map(|first| &**first).filter(|first| !first.is_recorded())
+    /// The text of the revision that the next one has to keep: the Deployment alone does.
+    pub(super) fn handed_on(&self) -> Option<String> {
+        let one = self.homeless().find(|one| !self.is_left_behind(one))?;
+        Some(revision::text(&one.metadata.name, &one.template()?, one.revision))
+    }
+
+    /// The revision that only one keeps which is being deleted.
+    pub(super) fn left_behind(&self) -> Option<&Revision> {
+        self.homeless().find(|one| self.is_left_behind(one))
+    }
+
+    /// What is no object of its own, and kept by none that stays.
+    fn homeless(&self) -> impl Iterator<Item = &Revision> {
+        let all = self.revisions.iter().map(|one| &**one);
+        all.filter(|one| !one.is_recorded() && self.keeper(one).is_none())
+    }
+
+    fn is_left_behind(&self, kept: &Revision) -> bool {
+        let mut leaving = self.observed.revisions.iter().filter(|one| one.metadata.is_terminating());
+        leaving.any(|one| self.keeps(one, kept))
+    }
+
+    fn keeps(&self, keeper: &Revision, kept: &Revision) -> bool {
+        let there = revision::kept(self.application, &keeper.metadata);
+        there.is_some_and(|there| there.metadata.name == kept.metadata.name)
+    }
+
+    /// The revision that keeps `kept`.
+    fn keeper(&self, kept: &Revision) -> Option<&Revision> {
+        self.revisions.iter().find(|one| self.keeps(one, kept)).map(|one| &**one)
+    }
+
+    /// The revision that `keeper` keeps, if that is no object of its own by now.
+    fn kept_by(&self, keeper: &Revision) -> Option<&Revision> {
+        let kept = revision::kept(self.application, &keeper.metadata)?;
+        self.named(&kept.metadata.name).filter(|kept| !kept.is_recorded())
     }
 
     /// The numbers there are, as people write them.
@@ -158,6 +198,12 @@ impl<'a> History<'a> {
         runs.or_else(|| self.last_good()).map(|good| &*good.metadata.name)
     }
 
+    /// What is noted on a revision when it comes to be wished for.
+    pub(super) fn notes(&self) -> Map<String, Value> {
+        let notes = [(STALLED_BEFORE, self.stalled_since()), (LAST_GOOD, self.good_so_far())];
+        notes.into_iter().filter_map(|(note, value)| Some((note.to_owned(), json!(value?)))).collect()
+    }
+
     /// The last revision whose rollout has completed, to go back to from `failed`.
     pub(super) fn good(&self, failed: &Revision) -> Result<(&Revision, Value), Refusal> {
         let refusal = |is_for_migration, message| Err(Refusal { is_asked_for: false, is_for_migration, message });
@@ -197,7 +243,7 @@ impl<'a> History<'a> {
         live.status.conditions.iter().find(|condition| &*condition.reason == "ProgressDeadlineExceeded")
     }
 
-    /// Deletes the oldest revisions beyond the limit, none of which anything depends on.
+    /// Forgets the oldest revisions beyond the limit, none of which anything depends on.
     pub(super) fn trimmed(&self, wished: &Revision, current: Option<i64>) -> Vec<Step> {
         let (spec, status) = (&self.application.spec, &self.application.status);
         let good = self.last_good().map(|good| good.revision);
@@ -206,17 +252,30 @@ impl<'a> History<'a> {
         let needed = [current, status.current_revision, good, pinned, Some(wished.revision)];
         let witness = self.revisions.iter().rev().find(|revision| revision.has_migrations());
         let is_needed = |revision: &Revision| {
-            !revision.is_recorded()
-                || needed.contains(&Some(revision.revision))
+            needed.contains(&Some(revision.revision))
                 || wished.note(ROLLED_BACK_TO) == Some(&*revision.metadata.name)
                 || witness.is_some_and(|witness| witness.metadata.name == revision.metadata.name)
         };
-        let spare = self.revisions.iter().rev().filter(|revision| !is_needed(revision));
-        let forget = |revision: &Arc<Revision>| {
+        let revisions = || self.revisions.iter().rev().map(|revision| &**revision);
+        let going: Vec<&Revision> = revisions().filter(|revision| !is_needed(revision)).skip(limit).collect();
+        let goes = |one: &Revision| going.iter().any(|going| going.metadata.name == one.metadata.name);
+        let forget = |revision: &&Revision| {
+            if !revision.is_recorded() {
+                let keeper = self.keeper(revision).filter(|keeper| !goes(keeper))?;
+                return Some(amend(
+                    keeper,
+                    json!({"metadata": {"annotations": {REVISION_ANNOTATION: null}}}),
+                    Vec::new(),
+                ));
+            }
+            // What it keeps would go with it.
+            if let Some(kept) = self.kept_by(revision).filter(|kept| !goes(kept)) {
+                return record(self.application, kept, kept.revision, &Map::new());
+            }
             let metadata = revision.metadata();
             let (uid, version) = (metadata.uid.clone(), metadata.resource_version.clone());
-            Step::Forget { key: metadata.key(), uid, version }
+            Some(Step::Forget { key: metadata.key(), uid, version })
         };
-        spare.skip(limit).map(forget).collect()
+        going.iter().filter_map(forget).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Rollouts without a cluster: a world that keeps what is written, in which the operator may die after any write, act on what
 //! it saw long ago, and come back.
 
+mod first;
 mod migration;
 mod pin;
 mod pods;
@@ -34,6 +35,8 @@ struct World {
     former: Value,
     /// Whether pods are rendered in another way, as by another version of the operator.
     is_restricted: bool,
+    /// Whether two versions have made something of one wish: the one may give a number that it does not know the other has given.
+    was_upgraded: bool,
     /// Writes so far, which is the version of what was written last.
     writes: u64,
     /// The template of the first Deployment, if somebody wrote it of a wish that has changed since, and had no migrations.
@@ -158,7 +161,13 @@ impl World {
                 is_at
             }
             Step::Forget { key, version, .. } => {
-                is_at(self.revisions.get(&*key.name), &version) && self.revisions.remove(&*key.name).is_some()
+                let is_at = is_at(self.revisions.get(&*key.name), &version);
+                if is_at {
+                    self.revisions.remove(&*key.name);
+                    // What was noted on it is forgotten with it.
+                    self.noted.retain(|(revision, _)| *revision != *key.name);
+                }
+                is_at
             }
             Step::Start { migration, body, revision, version } => {
                 let name = body["metadata"]["name"].as_str().unwrap().to_owned();
@@ -186,6 +195,8 @@ impl World {
     fn check(&self) {
         let running = self.jobs.values().filter(|job| job["status"].is_null()).count() + self.pods.len();
         assert!(running <= 1, "{running} migrations run at a time");
+        let numbers: BTreeSet<_> = self.revisions.values().map(|revision| revision["revision"].as_i64()).collect();
+        assert!(self.was_upgraded || numbers.len() == self.revisions.len(), "two revisions have one number");
         let bears = |revision: &&Value| revision["data"]["spec"]["template"] == self.written;
         if let Some(revision) = self.revisions.values().find(bears) {
             let state = &revision["metadata"]["annotations"][MIGRATIONS];
@@ -196,10 +207,10 @@ impl World {
         }
     }
 
-    /// Whether a revision has that template, be it on the Deployment.
+    /// Whether a revision has that template, be it kept on the Deployment or on another one.
     fn tells_of(&self, template: &Value) -> bool {
-        let kept = self.deployment["metadata"]["annotations"][REVISION_ANNOTATION].as_str();
-        let kept = kept.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let keepers = self.revisions.values().chain([&self.deployment]);
+        let kept: Vec<Value> = keepers.filter_map(kept).collect();
         self.revisions.values().chain(&kept).any(|revision| revision["data"]["spec"]["template"] == *template)
     }
 
@@ -240,7 +251,11 @@ impl World {
         let (application, observed) = self.see();
         let rollout = decide(&application, &observed);
         let recorded = self.revisions.values().filter_map(|revision| revision["revision"].as_i64());
-        let mut numbers: Vec<_> = recorded.chain(rollout.kept.and(rollout.recorded)).collect();
+        let kept = self.revisions.values().filter_map(kept);
+        let kept = kept.filter(|kept| !self.revisions.contains_key(kept["metadata"]["name"].as_str().unwrap()));
+        let kept: Vec<_> = kept.filter_map(|kept| kept["revision"].as_i64()).collect();
+        let only = rollout.kept.and(rollout.recorded).filter(|_| self.revisions.is_empty());
+        let mut numbers: Vec<_> = recorded.chain(kept).chain(only).collect();
         numbers.sort_unstable();
         numbers
     }
@@ -305,6 +320,11 @@ fn decoded<T: serde::de::DeserializeOwned>(object: &Value) -> Arc<T> {
     Arc::new(serde_json::from_str(&object.to_string()).unwrap())
 }
 
+/// The revision that is kept on `keeper`.
+fn kept(keeper: &Value) -> Option<Value> {
+    serde_json::from_str(keeper["metadata"]["annotations"][REVISION_ANNOTATION].as_str()?).ok()
+}
+
 /// RFC 7396.
 fn merge(into: &mut Value, patch: &Value) {
     let Some(patch) = patch.as_object() else { return into.clone_from(patch) };
@@ -324,7 +344,7 @@ fn migrations(args: &str) -> Value {
 }
 
 #[test]
-fn the_first_revision_is_kept_on_the_deployment_until_there_is_a_second_one() {
+fn the_first_revision_is_kept_on_the_deployment_until_there_is_a_second_one_which_keeps_it_then() {
     let mut world = World::new(&json!({"image": "one"}));
     world.settle();
     assert_eq!((world.writes, world.revisions.len(), world.numbers()), (1, 0, vec![1]));
@@ -340,7 +360,7 @@ fn the_first_revision_is_kept_on_the_deployment_until_there_is_a_second_one() {
             world.revisions.len()
         })
         .collect();
-    assert_eq!((recorded, world.image()), (vec![1, 2, 2], "two"));
+    assert_eq!((recorded, world.image()), (vec![1, 1, 1], "two"));
     world.settle();
     let kept = &world.deployment["metadata"]["annotations"][REVISION_ANNOTATION];
     assert_eq!((kept, world.numbers()), (&Value::Null, vec![1, 2]));
@@ -585,6 +605,9 @@ fn old_revisions_go_and_those_that_are_needed_stay() {
     let mut numbers: Vec<_> = world.revisions.values().map(|revision| revision["revision"].as_i64().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 7, 8, 9], "the last good one, the present one, and two");
+    world.set("rollback", json!({"toRevision": 1}));
+    world.settle();
+    assert_eq!(world.image(), "0");
 }
 
 /// What happens to a world.
@@ -608,6 +631,7 @@ enum Event {
     Undo,
     LoseStatus,
     Upgrade,
+    Limit(u8),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -632,6 +656,7 @@ fn event() -> impl Strategy<Value = Event> {
             Just(Event::Undo),
             Just(Event::LoseStatus),
             Just(Event::Upgrade),
+            (0_u8..3).prop_map(Event::Limit),
         ],
     ]
 }
@@ -675,7 +700,8 @@ proptest! {
                 Event::EditDeployment => world.edit_deployment(),
                 Event::Undo => world.undo(),
                 Event::LoseStatus => world.status = Value::Null,
-                Event::Upgrade => world.is_restricted = !world.is_restricted,
+                Event::Upgrade => (world.is_restricted, world.was_upgraded) = (!world.is_restricted, true),
+                Event::Limit(limit) => world.set("revisionHistoryLimit", json!(limit)),
             }
         }
         world.set("paused", json!(false));
