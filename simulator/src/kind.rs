@@ -159,7 +159,7 @@ pub fn validate(resource: &Resource, subresource: &str, object: &Value, old: Opt
     match resource.nature {
         Nature::Deployment => deployment::validate(object, old),
         Nature::ReplicaSet => replica_set::validate(object),
-        Nature::Pod => pod::containers(&object["spec"], "spec.containers"),
+        Nature::Pod => pod::containers(&object["spec"], "spec"),
         Nature::Job => job::validate(object, old),
         Nature::Service => service::validate(object, old),
         Nature::Custom => custom::validate(resource, subresource, object, old),

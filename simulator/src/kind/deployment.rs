@@ -47,7 +47,7 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let why = "may not be specified when strategy `type` is 'Recreate'";
         causes.push(Cause::forbidden("spec.strategy.rollingUpdate", why));
     }
-    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec.containers"));
+    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec"));
     if old.is_some_and(|old| old["spec"]["selector"] != *selector) {
         causes.push(Cause::invalid("spec.selector", &selector.to_string(), "field is immutable"));
     }

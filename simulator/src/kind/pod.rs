@@ -118,25 +118,47 @@ pub(super) fn fill(map: &mut Map<String, Value>, name: &str, value: impl FnOnce(
     }
 }
 
-/// What is wrong with the containers at `path`.
+/// What is wrong with the containers of the pod's spec at `path`.
 pub(super) fn containers(pod: &Value, path: &str) -> Vec<Cause> {
+    let list = |name: &str| pod[name].as_array().into_iter().flatten();
     let (mut causes, mut names) = (Vec::new(), Vec::new());
-    let empty = json!([]);
-    let list = pod["containers"].as_array().or(empty.as_array());
-    if list.is_some_and(Vec::is_empty) {
-        causes.push(Cause::required(path, ""));
+    if list("containers").next().is_none() {
+        causes.push(Cause::required(format!("{path}.containers"), ""));
     }
-    for (index, container) in list.into_iter().flatten().enumerate() {
-        let at = |field: &str| format!("{path}[{index}].{field}");
-        match container["name"].as_str().unwrap_or_default() {
-            "" => causes.push(Cause::required(at("name"), "")),
-            name if names.contains(&name) => causes.push(Cause::duplicate(at("name"), &format!("{name:?}"))),
-            name => names.push(name),
+    for (index, container) in list("containers").enumerate() {
+        let path = format!("{path}.containers[{index}]");
+        causes.extend(self::container(container, &path));
+        unique(container, &path, &mut names, &mut causes);
+    }
+    for (index, container) in list("initContainers").enumerate() {
+        let path = format!("{path}.initContainers[{index}]");
+        causes.extend(self::container(container, &path));
+        // Beside those of the first list.
+        unique(container, &path, &mut names, &mut causes);
+        if container["restartPolicy"] != "Always" {
+            let unasked = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+            let why = "may not be set for init containers without restartPolicy=Always";
+            let set = unasked.iter().filter(|name| !container[**name].is_null());
+            causes.extend(set.map(|name| Cause::forbidden(format!("{path}.{name}"), why)));
         }
-        if container["image"].as_str().unwrap_or_default().is_empty() {
-            causes.push(Cause::required(at("image"), ""));
-        }
-        causes.extend(resources::validate(&container["resources"], &at("resources")));
     }
     causes
+}
+
+/// What is wrong with the container at `path`, wherever it stands.
+fn container(container: &Value, path: &str) -> Vec<Cause> {
+    let is_missing = |name: &&str| container[*name].as_str().unwrap_or_default().is_empty();
+    let missing = ["name", "image"].into_iter().filter(is_missing);
+    let mut causes: Vec<Cause> = missing.map(|name| Cause::required(format!("{path}.{name}"), "")).collect();
+    causes.extend(resources::validate(&container["resources"], &format!("{path}.resources")));
+    causes
+}
+
+/// Takes the container's name into `names`, among which it may not be yet.
+fn unique<'a>(container: &'a Value, path: &str, names: &mut Vec<&'a str>, causes: &mut Vec<Cause>) {
+    match container["name"].as_str().unwrap_or_default() {
+        "" => {}
+        name if names.contains(&name) => causes.push(Cause::duplicate(format!("{path}.name"), &format!("{name:?}"))),
+        name => names.push(name),
+    }
 }
