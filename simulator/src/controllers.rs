@@ -37,6 +37,8 @@ enum Role {
     Deployment,
     ReplicaSet,
     Job,
+    /// The same controller, where there is no Job (any more).
+    OrphanPod,
     Slice,
     Garbage,
     Namespace,
@@ -52,7 +54,8 @@ type Task = (Role, Place);
 /// # Invariants
 ///
 /// 1. `due` and `when` hold the same tasks under the same times.
-/// 2. Whatever the state holds in version `seen` has been looked at since it last changed, or is due.
+/// 2. Whatever the state holds in version `seen` has been looked at since it last changed, or is due, by whomever the change
+///    concerns.
 #[derive(Debug, Clone)]
 pub struct Controllers {
     seen: u64,
@@ -155,6 +158,7 @@ impl Role {
             Self::Deployment => deployment::look(state, place, object, now),
             Self::ReplicaSet => replica_set::look(state, place, object, now),
             Self::Job => job::look(state, place, object, now),
+            Self::OrphanPod => job::let_go(state, place, object),
             Self::Slice => slice::look(state, object, now),
             Self::Garbage => garbage::look(state, place, object),
             Self::Namespace => namespace::look(state, place, object, now),
@@ -204,6 +208,11 @@ fn touch(state: &State, change: &Change, tasks: &mut BTreeSet<Task>) {
     let own = match place.resource.as_str() {
         DEPLOYMENTS => Some(Role::Deployment),
         SETS => Some(Role::ReplicaSet),
+        JOBS if change.is_deletion => {
+            let pods = state.history.dependents(object::text(new, "uid")).filter(|(place, _)| place.resource == PODS);
+            tasks.extend(pods.map(|(place, _)| (Role::OrphanPod, place.clone())));
+            None
+        }
         JOBS => Some(Role::Job),
         SERVICES => Some(Role::Slice),
         NAMESPACES => Some(Role::Namespace),
@@ -213,7 +222,12 @@ fn touch(state: &State, change: &Change, tasks: &mut BTreeSet<Task>) {
                 slice::selects(service, new) || change.old.as_ref().is_some_and(|old| slice::selects(service, old))
             });
             tasks.extend(concerned.map(|service| (Role::Slice, owned::place(SERVICES, service))));
-            Some(if new["spec"]["nodeName"].is_null() { Role::Scheduler } else { Role::Kubelet })
+            if object::finalizers(new).contains(&job::TRACKING) {
+                tasks.insert((Role::OrphanPod, place.clone()));
+            }
+            // One for which there was no node is tried again once it asks for another one, whatever is told of it meanwhile.
+            let asks_anew = change.old.as_ref().is_none_or(|old| old["spec"] != new["spec"]);
+            if new["spec"]["nodeName"].is_string() { Some(Role::Kubelet) } else { asks_anew.then_some(Role::Scheduler) }
         }
         SLICES => {
             let service = object::metadata(new).get("labels").and_then(|labels| labels[slice::SERVICE].as_str());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::garbage;
 use super::owned::{self, PODS};
 use super::step::{Step, Write, after, sooner};
 use crate::history::Place;
@@ -13,7 +14,7 @@ use crate::object;
 use crate::state::State;
 
 /// What holds a pod in place until its end is counted.
-const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+pub(super) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 
 /// The first and the longest pause after a pod that failed, in seconds: the real controller's.
 const BACKOFF: (i64, i64) = (10, 600);
@@ -35,6 +36,15 @@ pub(super) fn look(state: &State, place: &Place, job: &Value, now: Timestamp) ->
         return work.finished(end);
     }
     work.go_on()
+}
+
+/// Lets go of a pod that has no Job, or whose Job is gone: nobody is left to count its end.
+pub(super) fn let_go(state: &State, place: &Place, pod: &Arc<Value>) -> Step {
+    let is_awaited = object::controller(pod).is_some_and(|owner| {
+        let found = garbage::owner(state, place, owner).and_then(|job| state.history.get(&job));
+        owner["kind"] != "Job" || found.is_some_and(|job| owner["uid"] == object::text(job, "uid"))
+    });
+    if is_awaited { Step::default() } else { Step::of(Work::free(std::iter::once(pod))) }
 }
 
 impl Work<'_> {

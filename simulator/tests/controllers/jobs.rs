@@ -53,6 +53,39 @@ fn a_job_fails_once_it_has_failed_too_often() {
 }
 
 #[test]
+fn pods_of_a_deleted_job_go_with_it_wherever_they_are() {
+    let mut world = World::new();
+    let mut nowhere = job("migrate");
+    nowhere["metadata"]["name"] = "two".into();
+    nowhere["spec"]["template"]["spec"]["nodeSelector"] = json!({"disk": "ssd"});
+    world.create(JOBS, &job("migrate:ready"));
+    world.create(JOBS, &nowhere);
+    world.pass(5);
+    assert_eq!(world.list(PODS).len(), 2);
+    for name in ["one", "two"] {
+        world.delete(&format!("{JOBS}/{name}"), "Background");
+    }
+    world.pass(60);
+    assert_eq!(world.list(PODS), Vec::<Value>::new());
+}
+
+#[test]
+fn pods_that_a_job_leaves_behind_are_held_by_nobody() {
+    let mut world = World::new();
+    world.create(JOBS, &job("migrate:ready"));
+    world.pass(5);
+    let held = world.list(PODS).pop().expect("a pod")["metadata"]["finalizers"].clone();
+    assert_eq!(held, json!(["batch.kubernetes.io/job-tracking"]));
+    world.delete(&format!("{JOBS}/one"), "Orphan");
+    world.pass(5);
+    let pods = world.list(PODS);
+    let [pod] = &pods[..] else { panic!("{pods:?}") };
+    let metadata = &pod["metadata"];
+    let left = ["ownerReferences", "finalizers", "deletionTimestamp"].map(|field| metadata.get(field));
+    assert_eq!(left, [None; 3]);
+}
+
+#[test]
 fn a_job_that_takes_too_long_is_ended() {
     let mut world = World::new();
     let mut told = job("migrate:ready");

@@ -65,6 +65,19 @@ fn a_pod_that_no_node_fits_says_so() {
 }
 
 #[test]
+fn that_no_node_fits_is_said_once_whatever_else_is_told_of_the_pod() {
+    let mut world = World::new();
+    let mut told = pod("nginx");
+    told["spec"]["nodeSelector"] = json!({"disk": "ssd"});
+    world.create(PODS, &told);
+    world.pass(5);
+    let status = json!({"phase": "Running", "conditions": []});
+    world.merge(&format!("{PODS}/one/status"), &json!({"status": status}));
+    world.pass(5);
+    assert_eq!(condition(&one(&mut world), "PodScheduled"), ["", "", ""]);
+}
+
+#[test]
 fn init_containers_run_before_the_others_one_after_another() {
     let mut world = World::new();
     let mut told = pod("nginx");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scenario::{Deed, Scenario, create, delete, merge};
+use crate::scenario::{Deed, Scenario, create, delete, merge, pod_spec};
 
 pub(crate) fn all() -> Vec<Scenario> {
     vec![
@@ -25,7 +25,10 @@ pub(crate) fn all() -> Vec<Scenario> {
                 vec![merge("jobs/work", json!({"spec": {"suspend": true}}))],
             ],
         ),
+        Scenario::new("work-stuck-background", [stuck_job(), vec![delete("jobs/work", "Background")]]),
+        Scenario::new("work-stuck-orphan", [stuck_job(), vec![delete("jobs/work", "Orphan")]]),
         Scenario::new("work-late", [vec![job("work", &json!({"activeDeadlineSeconds": 2, "template": stuck()}))]]),
+        Scenario::new("nowhere", [vec![nowhere()], vec![merge("pods/nowhere/status", silence())]]),
         Scenario::new("work-gone", [vec![job("work", &json!({"ttlSecondsAfterFinished": 1}))]]),
     ]
 }
@@ -36,6 +39,10 @@ fn job(name: &str, others: &Value) -> Deed {
         body["spec"][field] = value.clone();
     }
     create("jobs", body)
+}
+
+fn stuck_job() -> Vec<Deed> {
+    vec![job("work", &json!({"template": stuck()}))]
 }
 
 /// A template of pods for which there is no node.
@@ -49,4 +56,16 @@ fn template(node: &Value) -> Value {
         "restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "nodeSelector": node, "containers": [container],
     });
     json!({"metadata": {"labels": {"app": "work"}}, "spec": spec})
+}
+
+/// A pod for which there is no node.
+fn nowhere() -> Deed {
+    let mut spec = pod_spec("nginx");
+    spec["nodeSelector"] = json!({"disk": "none"});
+    create("pods", json!({"metadata": {"name": "nowhere"}, "spec": spec}))
+}
+
+/// That nobody knows anything of a pod.
+fn silence() -> Value {
+    json!({"status": {"conditions": []}})
 }

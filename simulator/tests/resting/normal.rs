@@ -42,8 +42,13 @@ pub(crate) fn state(namespace: &Value, lists: &[(String, Vec<Value>)]) -> Value 
 
 /// Whether a pod says that it is.
 pub(crate) fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-    conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    says(pod, "Ready", "True")
+}
+
+/// Whether it has a condition with that status.
+fn says(pod: &Value, kind: &str, status: &str) -> bool {
+    let mut conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.any(|condition| condition["type"] == kind && condition["status"] == status)
 }
 
 /// A template's hash, and in place of it what it is a hash of, as far as the scenarios change it.
@@ -86,7 +91,7 @@ fn pared(resource: &str, object: &Value) -> Value {
             let (is_placed, is_ready) = (object["spec"]["nodeName"].is_string(), is_ready(&object) && !is_over);
             json!({
                 "metadata": object["metadata"], "phase": object["status"]["phase"],
-                "isPlaced": is_placed, "isReady": is_ready,
+                "isPlaced": is_placed, "isReady": is_ready, "isUnschedulable": says(&object, "PodScheduled", "False"),
             })
         }
         // How many steps a rollout takes is a matter of time.
