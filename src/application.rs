@@ -61,7 +61,7 @@ impl Object for Application {
 pub struct ApplicationStatus {
     /// Whether the application is ready, progressing or degraded, and why.
     #[schemars(schema_with = "condition::list_schema")]
-    pub conditions: Vec<Condition>,
+    pub conditions: Box<[Condition]>,
 
     /// The `metadata.generation` that this status describes. While it is lower than the present
     /// one, the operator has not yet seen the latest change.
@@ -84,13 +84,13 @@ pub struct ApplicationStatus {
     pub last_good_revision: Option<i64>,
 
     /// Why a pod does not run: the first that is found to fail, while there is one.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
 
     /// Where it is reached from outside, if `spec.http` says so.
     pub url: Option<String>,
 
     /// The children, and whether each is as it should be.
-    pub resources: Vec<ChildState>,
+    pub resources: Box<[ChildState]>,
 
     /// Label selector of the pods, in the form in which `kubectl get pods --selector` takes it.
     pub selector: String,

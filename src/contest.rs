@@ -214,14 +214,15 @@ mod tests {
         let (mut count, apart) = (0, Duration::from_millis(10));
         for edit in 0..60_000 {
             let now = start + apart * edit;
-            status.conditions = vec![Condition {
+            status.conditions = [Condition {
                 last_transition_time: Time(Timestamp::from_second(i64::from(edit)).unwrap()),
                 message: "a fight".to_owned(),
                 observed_generation: None,
                 reason: "Fight".to_owned(),
                 status: "True".to_owned(),
                 type_: "Ready".to_owned(),
-            }];
+            }]
+            .into();
             if contests.tell(&key, &status, now).is_ok() {
                 contests.told(&key, &status, now);
                 count += 1;

@@ -23,7 +23,7 @@ pub fn definition(informers: &Informers) -> Subscription {
     let definition = informers.of_scope::<RouteDefinition>(&RouteDefinition::scope());
     informers.of::<Application>().subscribe(move |change| {
         let application = change.new.as_ref().and_then(|entry| entry.valid());
-        if application.is_some_and(|application| application.spec.http.as_ref().is_some_and(Http::is_route)) {
+        if application.is_some_and(|application| application.spec.http.as_deref().is_some_and(Http::is_route)) {
             definition.start();
         }
     })

@@ -72,7 +72,7 @@ impl Reconcile<Application> for Reconciler {
             };
             let mut observed = self.writer.caches.observe(key, &application.metadata.uid);
             let mut later = self.follow(&application, &mut observed).await;
-            let is_routed = application.spec.http.as_ref().is_some_and(Http::is_route);
+            let is_routed = application.spec.http.as_deref().is_some_and(Http::is_route);
             if observed.gateway == Gateway::Unknown && is_routed {
                 if self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
                     return Ok(Outcome::After(LOOK_DELAY));

@@ -45,9 +45,10 @@ pub fn status(
     attempt: &Attempt,
     now: &Time,
 ) -> ApplicationStatus {
+    let nothing = Status::default();
     let counts = match observed.of(Kind::Deployment) {
-        Found::Own(deployment) | Found::Leaving(deployment) => deployment.status.clone(),
-        Found::Absent | Found::Foreign(_) => Status::default(),
+        Found::Own(deployment) | Found::Leaving(deployment) => &deployment.status,
+        Found::Absent | Found::Foreign(_) => &nothing,
     };
     let rollout = decide(application, observed);
     let unready = readiness::failure(application, observed, now.0);
@@ -64,7 +65,7 @@ pub fn status(
         updated_replicas: if is_former { 0 } else { counts.updated_replicas },
         current_revision,
         last_good_revision,
-        failure: failure.map(|failure| Failure { message: shortened(&failure.message), ..failure }),
+        failure: failure.map(|failure| Failure { message: shortened(&failure.message), ..failure }.into()),
         url: url(application, observed),
         resources: resources::resources(application, observed, &rollout),
         selector: selector(&application.metadata.name),
@@ -267,7 +268,7 @@ impl Verdict {
 }
 
 /// The conditions of `verdict`, and those of other writers as they are.
-fn conditions(application: &Application, verdict: &Verdict, rollout: &Rollout, now: &Time) -> Vec<Condition> {
+fn conditions(application: &Application, verdict: &Verdict, rollout: &Rollout, now: &Time) -> Box<[Condition]> {
     let generation = application.metadata.generation;
     let quiet = if verdict.ready { Reason::RolloutComplete } else { verdict.reason };
     let fault = if verdict.degraded { verdict.reason } else { Reason::AsExpected };
@@ -296,7 +297,7 @@ fn conditions(application: &Application, verdict: &Verdict, rollout: &Rollout, n
         .collect();
     let foreign = |condition: &&Condition| ConditionType::ALL.iter().all(|kind| kind.as_str() != condition.type_);
     conditions.extend(application.status.conditions.iter().filter(foreign).cloned());
-    conditions
+    conditions.into()
 }
 
 /// The longest message in a condition, in characters. The schema allows 32,768; a webhook may say more, and nobody reads as

@@ -63,7 +63,7 @@ pub fn failing(change: &Change<Pod>) -> Vec<(Key, Urgency)> {
 pub fn routed(applications: &Reader<Application>) -> Vec<(Key, Urgency)> {
     let all = applications.list().into_iter();
     let asks = |entry: &Entry<Application>| {
-        entry.valid().is_some_and(|application| application.spec.http.as_ref().is_some_and(Http::is_route))
+        entry.valid().is_some_and(|application| application.spec.http.as_deref().is_some_and(Http::is_route))
     };
     all.filter(asks).map(|entry| (entry.key(), Urgency::Urgent)).collect()
 }

@@ -179,8 +179,8 @@ pub struct Metadata {
     #[serde(deserialize_with = "or_default")]
     pub finalizers: Vec<Box<str>>,
     /// Whose child it is.
-    #[serde(deserialize_with = "exact")]
-    pub owner_references: Vec<OwnerReference>,
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Box<[OwnerReference]>,
     /// Labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: Map,
@@ -231,13 +231,6 @@ fn shared<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<str>,
 fn annotations<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
     let annotations: Map = or_default(deserializer)?;
     Ok(annotations.without("kubectl.kubernetes.io/last-applied-configuration"))
-}
-
-/// A list without room for more: most hold one entry, and would have room for four.
-fn exact<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let mut list: Vec<T> = or_default(deserializer)?;
-    list.shrink_to_fit();
-    Ok(list)
 }
 
 /// Names an object as the owner of another in the same namespace.

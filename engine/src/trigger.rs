@@ -122,7 +122,12 @@ mod tests {
             name: owner.into(),
             ..OwnerReference::default()
         };
-        Metadata { name: "child".into(), namespace: "n".into(), owner_references: vec![owner], ..Metadata::default() }
+        Metadata {
+            name: "child".into(),
+            namespace: "n".into(),
+            owner_references: [owner].into(),
+            ..Metadata::default()
+        }
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn an_owner_that_is_no_controller_is_named_only_where_any_owner_counts() {
         let mut owned = owned_by("shared");
-        owned.owner_references.extend(owned_by("sole").owner_references);
+        owned.owner_references = [owned.owner_references, owned_by("sole").owner_references].concat().into();
         owned.owner_references[1].controller = true;
         let change = Change { old: None, new: Some(thing(owned)), origin: Origin::Event };
         let names = |keys: Vec<(Key, Urgency)>| keys.into_iter().map(|(key, _)| key.name).collect::<Vec<_>>();

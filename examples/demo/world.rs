@@ -190,7 +190,7 @@ impl World {
 
     /// Why a pod of the sample does not run, as its status says.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.application().and_then(|application| application.status.failure.clone())
+        self.application().and_then(|application| application.status.failure.as_deref().cloned())
     }
 
     /// When what happened.

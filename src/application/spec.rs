@@ -202,16 +202,18 @@ pub struct ApplicationSpec {
     pub config_rollout: Option<ConfigRollout>,
 
     /// How the pods are offered; a Service of type `NodePort` for `port` by default.
-    pub service: Option<Service>,
+    //
+    // Boxed, as the parts that follow and as `Verbatim`: most Applications have none, and all are kept in memory.
+    pub service: Option<Box<Service>>,
 
     /// Under which names and paths it is reached from outside.
-    pub http: Option<Http>,
+    pub http: Option<Box<Http>>,
 
     /// Keeps enough pods while nodes are drained; `{}` lets one go at a time.
-    pub pod_disruption_budget: Option<PodDisruptionBudget>,
+    pub pod_disruption_budget: Option<Box<PodDisruptionBudget>>,
 
     /// Lets `replicas` follow the load.
-    pub autoscaling: Option<Autoscaling>,
+    pub autoscaling: Option<Box<Autoscaling>>,
 }
 
 /// How far pods are secured.

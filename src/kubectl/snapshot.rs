@@ -71,7 +71,7 @@ impl Snapshot {
             return Err(Error::Unknown);
         };
         let Some(application) = applications.into_iter().next() else { return Ok(None) };
-        let asks_for_route = application.it.spec.http.as_ref().is_some_and(Http::is_route);
+        let asks_for_route = application.it.spec.http.as_deref().is_some_and(Http::is_route);
         let child = |kind: Kind| one(&kind.name(&key.name));
         let labelled = |label: String| scope(key).labels(&label).map_err(|error| Error::Name(error.to_string()));
         let of_pods = labelled(format!("{POD_LABEL} in ({name},{name}.migration)", name = key.name))?;

@@ -133,10 +133,11 @@ pub struct Status {
     pub ready_replicas: i32,
     /// Pods that have been ready for long enough.
     pub available_replicas: i32,
-    /// What the counts don't say.
-    pub conditions: Vec<Condition>,
+    /// What the counts don't say, as far as anybody reads it.
+    #[serde(deserialize_with = "read")]
+    pub conditions: Box<[Condition]>,
     /// What each Gateway says of an `HTTPRoute`.
-    pub parents: Vec<Parent>,
+    pub parents: Box<[Parent]>,
 }
 
 /// What a Gateway says of an `HTTPRoute`.
@@ -144,7 +145,17 @@ pub struct Status {
 #[serde(default)]
 pub struct Parent {
     /// Whether it accepts it, and finds what it leads to.
-    pub conditions: Vec<Condition>,
+    pub conditions: Box<[Condition]>,
+}
+
+/// The types of a Deployment's conditions that anybody here reads. Its counts tell what `Available` does, and autoscalers and
+/// budgets have several that nobody asks for.
+const READ: [&str; 2] = ["Progressing", "ReplicaFailure"];
+
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[Condition]>, D::Error> {
+    let mut conditions = Vec::<Condition>::deserialize(deserializer)?;
+    conditions.retain(|condition| READ.contains(&&*condition.kind));
+    Ok(conditions.into())
 }
 
 impl Status {
@@ -238,3 +249,20 @@ pub type Deployment = Child<Deployments>;
 
 /// A live Service.
 pub type Service = Child<Services>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_childs_conditions_those_are_kept_that_are_read() {
+        let kinds = |status: &str| -> Vec<Box<str>> {
+            let status: Status = serde_json::from_str(status).unwrap();
+            status.conditions.into_iter().map(|condition| condition.kind).collect()
+        };
+        let conditions =
+            r#"{"conditions": [{"type": "Available"}, {"type": "ReplicaFailure"}, {"type": "Progressing"}]}"#;
+        assert_eq!(kinds(conditions), ["ReplicaFailure".into(), "Progressing".into()]);
+        assert_eq!(kinds("{}"), []);
+    }
+}

@@ -21,7 +21,7 @@ pub struct Job {
 #[serde(default)]
 struct JobStatus {
     active: i32,
-    conditions: Vec<Condition>,
+    conditions: Box<[Condition]>,
 }
 
 /// How far a Job is.

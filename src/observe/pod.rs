@@ -10,9 +10,10 @@ use engine::object::{Key, Metadata, Object, Resource};
 use engine::store::Index;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Kind;
+use super::child::Condition;
 use super::job::MIGRATION_LABEL;
 use super::revision::APPLICATION_LABEL;
 use crate::application::Failure;
@@ -39,9 +40,13 @@ struct PodStatus {
     phase: Box<str>,
     reason: Box<str>,
     message: Box<str>,
-    conditions: Vec<super::child::Condition>,
-    init_container_statuses: Vec<ContainerStatus>,
-    container_statuses: Vec<ContainerStatus>,
+    /// That no node has room for it, if that is so; the other conditions say less than the containers do.
+    #[serde(rename = "conditions", deserialize_with = "unschedulable")]
+    unschedulable: Option<Box<Condition>>,
+    #[serde(deserialize_with = "telling")]
+    init_container_statuses: Box<[ContainerStatus]>,
+    #[serde(deserialize_with = "telling")]
+    container_statuses: Box<[ContainerStatus]>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,13 +185,23 @@ impl Pod {
     /// What is wrong with the pod as a whole.
     fn fault(&self) -> Option<(&str, Option<i32>, &str)> {
         let status = &self.status;
-        let unscheduled = |condition: &&super::child::Condition| {
-            &*condition.kind == "PodScheduled" && &*condition.reason == "Unschedulable"
-        };
         let ended = (&*status.phase == "Failed").then_some((&*status.reason, None, &*status.message));
-        let unscheduled = || status.conditions.iter().find(unscheduled);
+        let unscheduled = || status.unschedulable.as_ref();
         ended.or_else(|| unscheduled().map(|condition| (&*condition.reason, None, &*condition.message)))
     }
+}
+
+fn unschedulable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Condition>>, D::Error> {
+    let mut conditions = Vec::<Condition>::deserialize(deserializer)?.into_iter();
+    let is_it = |condition: &Condition| &*condition.kind == "PodScheduled" && &*condition.reason == "Unschedulable";
+    Ok(conditions.find(is_it).map(Box::new))
+}
+
+/// Those containers of which there is something to tell.
+fn telling<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[ContainerStatus]>, D::Error> {
+    let mut containers = Vec::<ContainerStatus>::deserialize(deserializer)?;
+    containers.retain(|container| !container.ready || container.fault().is_some());
+    Ok(containers.into())
 }
 
 impl ContainerStatus {
@@ -316,6 +331,24 @@ mod tests {
     }
 
     #[test]
+    fn of_a_pod_that_runs_as_it_should_no_container_and_no_condition_is_kept() {
+        let mut status = container(&json!({"ready": true, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 1}}}));
+        status["initContainerStatuses"] =
+            json!([{"name": "a", "ready": true, "state": {"terminated": {"exitCode": 0}}}]);
+        status["conditions"] = json!([{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]);
+        let kept = |status: &Value| {
+            let PodStatus { unschedulable, init_container_statuses, container_statuses, .. } = pod(status).status;
+            [usize::from(unschedulable.is_some()), init_container_statuses.len(), container_statuses.len()]
+        };
+        assert_eq!(kept(&status), [0, 0, 0]);
+        status["containerStatuses"][0]["ready"] = json!(false);
+        status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] = json!(1);
+        status["conditions"][1]["reason"] = json!("Unschedulable");
+        assert_eq!(kept(&status), [1, 1, 1]);
+    }
+
+    #[test]
     fn a_container_that_runs_and_is_not_ready_is_told_apart_from_one_that_starts_or_has_crashed() {
         let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
         let unready = |fields: &Value| pod(&container(fields)).unready();
@@ -358,11 +391,8 @@ mod tests {
         let failures = migration_failures(&pods);
         assert_eq!((failures.len(), failures["web-mig-a"].exit_code), (1, Some(3)));
         let status = |message: &str| crate::observe::child::Status {
-            conditions: vec![crate::observe::child::Condition {
-                kind: "Progressing".into(),
-                message: message.into(),
-                ..Default::default()
-            }],
+            conditions: [Condition { kind: "Progressing".into(), message: message.into(), ..Default::default() }]
+                .into(),
             ..Default::default()
         };
         let progressing = status(r#"ReplicaSet "web-deployment-2" is progressing."#);
@@ -374,7 +404,7 @@ mod tests {
     fn a_pod_belongs_to_the_application_whose_replica_set_owns_it() {
         assert_eq!(pod(&json!({})).application(), Some(Key::new("shop", "web")));
         let mut foreign = pod(&json!({}));
-        foreign.metadata.owner_references.clear();
+        foreign.metadata.owner_references = Box::default();
         assert_eq!(foreign.application(), None, "a label alone is anybody's");
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn is_asked(application: &Application, port: Option<i32>, for_route: 
 }
 
 fn asked(application: &Application, for_route: bool) -> Option<&Http> {
-    application.spec.http.as_ref().filter(|http| http.is_route() == for_route)
+    application.spec.http.as_deref().filter(|http| http.is_route() == for_route)
 }
 
 fn metadata(name: &str, http: &Http) -> Value {

@@ -7,7 +7,7 @@ use crate::plan;
 use crate::plan::rollout::Rollout;
 
 /// The children that are wished for, in the order of [`Kind::ALL`].
-pub(super) fn resources(application: &Application, observed: &Observed, rollout: &Rollout) -> Vec<ChildState> {
+pub(super) fn resources(application: &Application, observed: &Observed, rollout: &Rollout) -> Box<[ChildState]> {
     let state = |kind: Kind| {
         let fault = match observed.of(kind) {
             Found::Absent => Some("Missing".to_owned()),

@@ -183,7 +183,7 @@ fn conditions_of_other_writers_are_carried_along() {
         observed_generation: None,
         last_transition_time: time(1),
     };
-    application.status.conditions = vec![foreign.clone()];
+    application.status.conditions = [foreign.clone()].into();
     application.spec.migrations = Some(Vec::new());
     application.spec.rollback = Some(crate::application::rollout::Rollback::default());
     let status = status(&application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
@@ -228,7 +228,7 @@ fn a_failing_pod_is_told_at_once_with_its_container_and_exit_code() {
     let told = status(&application(2), &failing, &Attempt::Made, &time(100));
     assert_eq!(shown(&told), said(BROKEN, Reason::PodFailing));
     let sentence = "Pod web-1, container web-container: CrashLoopBackOff (exit code 1): no database";
-    assert_eq!((told.conditions[0].message.as_str(), told.failure.as_ref()), (sentence, Some(&failure)));
+    assert_eq!((told.conditions[0].message.as_str(), told.failure.as_deref()), (sentence, Some(&failure)));
     let healed = status(&application(2), &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
     assert_eq!((shown(&healed), healed.failure), (said(READY, Reason::Available), None));
 }
