@@ -15,12 +15,11 @@ pub mod verbatim;
 use std::fmt;
 
 use engine::object::{Metadata, Object, Resource};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::allowed::Allowed;
-pub use self::condition::{ConditionStatus, ConditionType, Reason};
+pub use self::condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use self::spec::{ApplicationSpec, SecurityProfile};
 pub use self::verbatim::Verbatim;
 

@@ -168,9 +168,10 @@ fn digest(status: &ApplicationStatus) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
+    use crate::application::Condition;
 
     /// How many of a writer's edits are undone that come `apart` for `long`.
     fn undone(apart: Duration, long: Duration) -> u32 {
@@ -216,11 +217,11 @@ mod tests {
             let now = start + apart * edit;
             status.conditions = [Condition {
                 last_transition_time: Time(Timestamp::from_second(i64::from(edit)).unwrap()),
-                message: "a fight".to_owned(),
+                message: "a fight".into(),
                 observed_generation: None,
-                reason: "Fight".to_owned(),
-                status: "True".to_owned(),
-                type_: "Ready".to_owned(),
+                reason: "Fight".into(),
+                status: "True".into(),
+                type_: "Ready".into(),
             }]
             .into();
             if contests.tell(&key, &status, now).is_ok() {

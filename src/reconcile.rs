@@ -259,21 +259,22 @@ impl Reconciler {
             self.contests().told(key, &status, Instant::now());
         }
         if let Some(ready) = status.conditions.first().filter(|ready| {
-            let former = current.status.conditions.first().map(|former| former.reason.as_str());
+            let former = current.status.conditions.first().map(|former| &*former.reason);
             // That the children are created is told by then; that they are waited for follows.
-            let is_news = former != Some(&ready.reason) && (former, &*ready.reason) != (None, Reason::Pending.as_str());
+            let is_news =
+                former != Some(&*ready.reason) && (former, &*ready.reason) != (None, Reason::Pending.as_str());
             applied == Applied::Done && is_news
         }) {
             let degraded =
                 status.conditions.iter().any(|condition| condition.type_ == "Degraded" && condition.status == "True");
             if degraded {
-                warn!(ready = ready.status, reason = ready.reason, "{}", ready.message);
+                warn!(ready = &*ready.status, reason = &*ready.reason, "{}", ready.message);
             } else {
-                info!(ready = ready.status, reason = ready.reason, "{}", ready.message);
+                info!(ready = &*ready.status, reason = &*ready.reason, "{}", ready.message);
             }
             let kind = if degraded { Kind::Warning } else { Kind::Normal };
             if let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason) {
-                self.writer.recorder.record(&*current, kind, reason.as_str(), "Report", ready.message.clone());
+                self.writer.recorder.record(&*current, kind, reason.as_str(), "Report", ready.message.to_string());
             }
         }
         Ok((applied, None))

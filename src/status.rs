@@ -4,9 +4,9 @@ mod resources;
 mod rollout;
 mod route;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::application::{Allowed, Application, ApplicationStatus, ConditionType, Failure, Reason};
+use crate::application::{Allowed, Application, ApplicationStatus, Condition, ConditionType, Failure, Reason};
 use crate::observe::child::{Condition as ChildCondition, Status};
 use crate::observe::{Configuration, Found, Gateway, Kind, Live, Missing, Observed};
 use crate::plan::rollout::{Phase, Rollout, Runs, decide};

@@ -107,7 +107,7 @@ impl View {
         let (replicas, port) = (spec.replicas.to_string(), spec.port.unwrap_or_default().to_string());
         let ready = application.status.condition(ConditionType::Ready);
         let [status, reason, message] =
-            ready.map_or([""; 3], |ready| [ready.status.as_str(), &ready.reason, &ready.message]);
+            ready.map_or([""; 3], |ready| [&*ready.status, &*ready.reason, &*ready.message]);
         let columns = aligned(&[
             ["NAME", "READY", "REPLICAS", "IMAGE", "PORT", "REASON", "MESSAGE"],
             [APPLICATION, status, &replicas, &spec.image, &port, reason, message],

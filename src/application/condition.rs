@@ -1,12 +1,41 @@
 //! The vocabulary of the conditions in a status: their types, their values, their reasons.
 //!
-//! A condition itself is Kubernetes' own type and keeps strings, so that conditions from another
+//! A condition itself has the fields of Kubernetes' own type and takes any text, so that conditions from another
 //! version of the operator, or from another writer, are carried along unchanged.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// One aspect of an Application: Kubernetes' `metav1.Condition`.
+///
+/// Of the words of this vocabulary no copy is kept: a status has five conditions of three words each, and an operator
+/// thousands of these in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What it is about.
+    #[serde(rename = "type", default, deserialize_with = "type_word")]
+    pub type_: Cow<'static, str>,
+    /// Whether it holds.
+    #[serde(default, deserialize_with = "status_word")]
+    pub status: Cow<'static, str>,
+    /// Why, in one word for programs.
+    #[serde(default, deserialize_with = "reason_word")]
+    pub reason: Cow<'static, str>,
+    /// Why, in a sentence for people.
+    #[serde(default, deserialize_with = "sentence")]
+    pub message: Cow<'static, str>,
+    /// The `metadata.generation` that it describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When `status` last changed.
+    pub last_transition_time: Time,
+}
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,14 +158,14 @@ impl ConditionType {
         self,
         status: ConditionStatus,
         reason: Reason,
-        message: impl Into<String>,
+        message: impl Into<Cow<'static, str>>,
         observed_generation: i64,
         since: Time,
     ) -> Condition {
         Condition {
-            type_: self.as_str().to_owned(),
-            status: status.as_str().to_owned(),
-            reason: reason.as_str().to_owned(),
+            type_: self.as_str().into(),
+            status: status.as_str().into(),
+            reason: reason.as_str().into(),
             message: message.into(),
             observed_generation: Some(observed_generation),
             last_transition_time: since,
@@ -145,6 +174,9 @@ impl ConditionType {
 }
 
 impl ConditionStatus {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+
     /// The name in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -241,6 +273,46 @@ impl fmt::Display for Reason {
     }
 }
 
+fn type_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    deserializer.deserialize_any(Text(|text: &str| {
+        ConditionType::ALL.into_iter().map(ConditionType::as_str).find(|known| *known == text)
+    }))
+}
+
+fn status_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    deserializer.deserialize_any(Text(|text: &str| {
+        ConditionStatus::ALL.into_iter().map(ConditionStatus::as_str).find(|known| *known == text)
+    }))
+}
+
+fn reason_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    deserializer
+        .deserialize_any(Text(|text: &str| Reason::ALL.into_iter().map(Reason::as_str).find(|known| *known == text)))
+}
+
+fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    deserializer.deserialize_any(Text(|_: &str| None))
+}
+
+/// Text of which no copy is made where this knows it; `null` is as good as none.
+struct Text<F: Fn(&str) -> Option<&'static str>>(F);
+
+impl<F: Fn(&str) -> Option<&'static str>> Visitor<'_> for Text<F> {
+    type Value = Cow<'static, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(self.0(text).map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Cow::default())
+    }
+}
+
 /// Schema of a list of conditions: what Kubernetes' own conditions demand, in fewer words.
 ///
 /// The limits are those that controller-gen writes for `metav1.Condition`; the list is keyed by
@@ -293,6 +365,8 @@ pub(super) fn list_schema(_: &mut SchemaGenerator) -> Schema {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -302,6 +376,29 @@ mod tests {
         }
         for kind in ConditionType::ALL {
             assert_eq!(kind.as_str(), format!("{kind:?}"));
+        }
+    }
+
+    #[test]
+    fn a_condition_is_kubernetes_own_and_keeps_words_that_are_not_known() {
+        use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Kubernetes;
+        let time = "2026-01-02T03:04:05Z";
+        for text in [
+            json!({"type": "Ready", "status": "True", "reason": "Available", "message": "2 of 2 pods are ready",
+                "observedGeneration": 7, "lastTransitionTime": time}),
+            json!({"type": "Foreign", "status": "Maybe", "reason": "FromTheFuture", "message": "\"\u{e9}\"",
+                "lastTransitionTime": time, "more": 1}),
+            json!({"type": null, "message": null, "lastTransitionTime": time}),
+        ] {
+            let condition: Condition = serde_json::from_str(&text.to_string()).unwrap();
+            let kubernetes: Kubernetes = serde_json::from_str(&text.to_string()).unwrap();
+            assert_eq!(serde_json::to_value(&condition).unwrap(), serde_json::to_value(&kubernetes).unwrap());
+            let words = [&condition.type_, &condition.status, &condition.reason];
+            let is_known = condition.type_ == "Ready";
+            assert!(
+                words.iter().all(|word| word.is_empty() || matches!(word, Cow::Borrowed(_)) == is_known),
+                "{words:?}"
+            );
         }
     }
 }

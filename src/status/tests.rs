@@ -42,9 +42,9 @@ fn pods(exist: i32, updated: i32, available: i32) -> Value {
 
 /// The values of Ready, Progressing and Degraded, and why. Reconciling and Stalled are the last two under other names.
 fn shown(status: &ApplicationStatus) -> (String, String) {
-    let values: Vec<&str> = status.conditions.iter().map(|condition| condition.status.as_str()).collect();
+    let values: Vec<&str> = status.conditions.iter().map(|condition| &*condition.status).collect();
     assert_eq!(values[3..5], values[1..3]);
-    (values[..3].join(" "), status.conditions[0].reason.clone())
+    (values[..3].join(" "), status.conditions[0].reason.to_string())
 }
 
 fn verdict(replicas: i32, deployment: &Value) -> (String, String) {
@@ -176,10 +176,10 @@ fn a_condition_that_turns_has_a_new_time_and_others_keep_theirs() {
 fn conditions_of_other_writers_are_carried_along() {
     let mut application = application(2);
     let foreign = Condition {
-        type_: "example.com/Audited".to_owned(),
-        status: "True".to_owned(),
-        reason: "Audited".to_owned(),
-        message: String::new(),
+        type_: "example.com/Audited".into(),
+        status: "True".into(),
+        reason: "Audited".into(),
+        message: "".into(),
         observed_generation: None,
         last_transition_time: time(1),
     };
@@ -228,7 +228,7 @@ fn a_failing_pod_is_told_at_once_with_its_container_and_exit_code() {
     let told = status(&application(2), &failing, &Attempt::Made, &time(100));
     assert_eq!(shown(&told), said(BROKEN, Reason::PodFailing));
     let sentence = "Pod web-1, container web-container: CrashLoopBackOff (exit code 1): no database";
-    assert_eq!((told.conditions[0].message.as_str(), told.failure.as_deref()), (sentence, Some(&failure)));
+    assert_eq!((&*told.conditions[0].message, told.failure.as_deref()), (sentence, Some(&failure)));
     let healed = status(&application(2), &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
     assert_eq!((shown(&healed), healed.failure), (said(READY, Reason::Available), None));
 }
