@@ -23,6 +23,7 @@ mod stats;
 use std::sync::{Arc, PoisonError};
 
 use self::difference::{Difference, difference, differs};
+use self::index::Keys;
 pub use self::index::{ByNamespace, ByOwner, Index};
 pub use self::overlay::Overdue;
 use self::overlay::{Life, What};
@@ -269,7 +270,7 @@ impl<T: Object> Reader<T> {
     pub fn by_index<I: Index<T>>(&self, value: &I::Value) -> Vec<Entry<T>> {
         self.index::<I>();
         self.collect(|state, found| {
-            let keys = state.indexes.find::<I>(value).into_iter().flatten();
+            let keys = state.indexes.find::<I>(value).into_iter().flat_map(Keys::iter);
             found.extend(keys.filter_map(|key| state.seen(key)).cloned());
         })
     }

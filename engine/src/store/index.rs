@@ -1,7 +1,7 @@
 //! Secondary indexes: from a value that objects have to the objects that have it.
 
 use std::any::{Any, TypeId};
-use std::collections::hash_map::Entry::Vacant;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,7 +61,43 @@ trait Filing<T>: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-struct Filed<I: Index<T>, T>(HashMap<I::Value, HashSet<Key>>);
+struct Filed<I: Index<T>, T>(HashMap<I::Value, Keys>);
+
+/// The keys under a value. Most have one, and the smallest set takes as much as four.
+#[derive(Debug)]
+pub(super) enum Keys {
+    One(Key),
+    Several(HashSet<Key>),
+}
+
+impl Keys {
+    fn insert(&mut self, key: Key) {
+        match self {
+            Self::One(only) if *only == key => {}
+            Self::One(only) => *self = Self::Several([only.clone(), key].into()),
+            Self::Several(keys) => drop(keys.insert(key)),
+        }
+    }
+
+    /// Removes `key`, unless it is the only one: then it returns true.
+    fn is_emptied_by(&mut self, key: &Key) -> bool {
+        match self {
+            Self::One(only) => only == key,
+            Self::Several(keys) => {
+                keys.remove(key);
+                keys.is_empty()
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
+        let (one, several) = match self {
+            Self::One(only) => (Some(only), None),
+            Self::Several(keys) => (None, Some(keys)),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+}
 
 impl<I: Index<T>, T: Object> Filing<T> for Filed<I, T> {
     fn refile(&mut self, key: &Key, before: Option<&T>, after: Option<&T>) {
@@ -72,15 +108,15 @@ impl<I: Index<T>, T: Object> Filing<T> for Filed<I, T> {
         };
         let (before, after) = (values(before), values(after));
         for value in &before {
-            if let Some(keys) = self.0.get_mut(value) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.0.remove(value);
-                }
+            if self.0.get_mut(value).is_some_and(|keys| keys.is_emptied_by(key)) {
+                self.0.remove(value);
             }
         }
         for value in after {
-            self.0.entry(value).or_default().insert(key.clone());
+            match self.0.entry(value) {
+                Vacant(place) => drop(place.insert(Keys::One(key.clone()))),
+                Occupied(keys) => keys.into_mut().insert(key.clone()),
+            }
         }
     }
 
@@ -148,7 +184,7 @@ impl<T: Object> Indexes<T> {
     }
 
     /// The keys under `value`; `None` if there is none, or no such index.
-    pub(super) fn find<I: Index<T>>(&self, value: &I::Value) -> Option<&HashSet<Key>> {
+    pub(super) fn find<I: Index<T>>(&self, value: &I::Value) -> Option<&Keys> {
         self.all.get(&TypeId::of::<I>())?.as_any().downcast_ref::<Filed<I, T>>()?.0.get(value)
     }
 
