@@ -309,9 +309,9 @@ fn a_converged_fleet_costs_watches_and_the_lease_and_nothing_else() {
     });
     for_each(applications, |name| {
         wait_for("the Deployment", || space.get("deployments", &format!("{name}-deployment")));
-        report(&space, name);
-        wait_until_ready(&space, name);
     });
+    for_each(applications, |name| report(&space, name));
+    for_each(applications, |name| wait_until_ready(&space, name));
     let others = |from: Timestamp| -> Vec<Request> {
         let requests = world.requests_of_operator().into_iter().filter(|request| request.at >= from);
         requests.filter(|request| request.resource != "leases" && request.verb != "watch").collect()
