@@ -75,8 +75,7 @@ pub struct ApplicationStatus {
     /// Number of pods that run the latest spec.
     pub updated_replicas: i32,
 
-    /// Number of the revision that runs, or is on its way: a `ControllerRevision` with this number, and the label
-    /// `minetto.dev/application`, holds its pod template.
+    /// Number of the revision that runs, or is on its way; `kubectl application history` shows it.
     pub current_revision: Option<i64>,
 
     /// Number of the revision that was last rolled out to its end: all its pods were updated and available.
