@@ -88,7 +88,9 @@ fn judge(
     rollout: &Rollout,
 ) -> Verdict {
     if application.metadata.is_terminating() {
-        return Verdict::waiting(Reason::Terminating, "The Application is being deleted".to_owned());
+        let held = application.metadata.finalizers.join(", ");
+        let held = if held.is_empty() { held } else { format!(", and its finalizers keep it: {held}") };
+        return Verdict::waiting(Reason::Terminating, format!("The Application is being deleted{held}"));
     }
     if let Some(fault) = application.spec.fault() {
         return Verdict::broken(Reason::InvalidSpec, fault);

@@ -66,6 +66,22 @@ fn all_pods_ready_of_the_latest_spec_is_ready() {
 }
 
 #[test]
+fn what_holds_an_application_that_is_being_deleted_is_named() {
+    let mut leaving = application(2);
+    leaving.metadata.deletion_timestamp = Some("2026-01-01T00:00:00Z".into());
+    let message = |application: &Application| {
+        let status = status(application, &observed(&pods(2, 2, 2)), &Attempt::Made, &time(100));
+        assert_eq!(shown(&status), said(WAITING, Reason::Terminating));
+        status.conditions[0].message.clone()
+    };
+    assert_eq!(message(&leaving), "The Application is being deleted");
+    leaving.metadata.finalizers =
+        ["foregroundDeletion", "example.com/hang"].map(Box::<str>::from).into_iter().collect();
+    let held = "The Application is being deleted, and its finalizers keep it: foregroundDeletion, example.com/hang";
+    assert_eq!(message(&leaving), held);
+}
+
+#[test]
 fn a_rollout_under_way_is_told_from_scaling() {
     assert_eq!(verdict(2, &pods(3, 1, 2)), said(WAITING, Reason::RollingOut));
     assert_eq!(verdict(2, &pods(3, 2, 2)), said(WAITING, Reason::RollingOut));
