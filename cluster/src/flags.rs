@@ -85,6 +85,8 @@ impl Layout {
             flag("listen-peer-urls", "http://127.0.0.1:0"),
             // What a power cut would lose is not worth the wait on each write. A kill loses nothing.
             "--unsafe-no-fsync".into(),
+            // As kubeadm has it: without it, the API server has no bookmark to send of what nobody touches.
+            flag("watch-progress-notify-interval", "5s"),
             flag("log-level", "warn"),
         ]
     }
