@@ -105,7 +105,7 @@ bench-peers: peers ## measure the operator beside others that do the same work, 
 	"$$peers/release/peers-runner" --raw $(TARGET)/peers.json --peer ours=$(TARGET)/release/application-operator \
 		--peer controller-runtime="$$peers/controller-runtime" --peer kube="$$peers/release/kube-peer" $(ARGS)
 
-measure: peers ## measure all of docs/performance.md on an idle machine, in half an hour, and draw it (needs Go)
+measure: peers ## measure all of docs/performance.md on an idle machine, in an hour and a half, and draw it (needs Go)
 	@cargo bench --no-run $(LOCKED)
 	cargo bench --no-run $(LOCKED) --manifest-path benches/peers/stores/Cargo.toml --target-dir $(PEERS)
 	cargo build --release --quiet $(LOCKED) --example scale --example plots
