@@ -47,8 +47,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// server.
 const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
-/// First and longest time between two looks for a resource that the server does not know. The first is for one whose CRD is
-/// being applied just now; the longest, for one that may never come, is as often as anybody waits for it.
+/// First and longest time between two looks for a resource that the server does not know, or does not let us read. The first is
+/// for one whose CRD or role is being applied just now; the longest, for one that may never come, is as often as anybody waits for
+/// it.
 const PROBE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// By how much earlier than asked a watch may end and still have ended in time: the server's clock is another.

@@ -82,6 +82,8 @@ pub struct Machine<T> {
     fruitless: u32,
     /// Times in a row that the server did not know the resource.
     absences: u32,
+    /// Times in a row that the server did not let us read it.
+    denials: u32,
     /// Lists in a row that were older than `floor`.
     regressions: u32,
 }
@@ -126,6 +128,11 @@ const EXPIRIES_BELIEVED: u32 = 2;
 /// that is starting may say so for a moment.
 const ABSENCES_BELIEVED: u32 = 3;
 
+/// How often in a row the server must forbid the reading until that is asked ever more seldom: by then ten seconds are over. A
+/// server that has just started forbids for a while what its roles allow, which it has not read yet; what an operator was
+/// never given, a hundred sources would ask for fifty times a second.
+const DENIALS_BELIEVED: u32 = 8;
+
 impl<T> Default for Machine<T> {
     fn default() -> Self {
         Self {
@@ -139,6 +146,7 @@ impl<T> Default for Machine<T> {
             expiries: 0,
             fruitless: 0,
             absences: 0,
+            denials: 0,
             regressions: 0,
         }
     }
@@ -268,6 +276,7 @@ impl<T: Object> Machine<T> {
             self.silences = self.silences.saturating_add(1);
         }
         self.absences = if end == End::Absent { self.absences.saturating_add(1) } else { 0 };
+        self.denials = if end == End::Forbidden { self.denials.saturating_add(1) } else { 0 };
         if matches!((&self.position, end), (Position::Paging { .. }, End::Expired)) {
             self.expiries = self.expiries.saturating_add(1);
         }
@@ -278,7 +287,10 @@ impl<T: Object> Machine<T> {
             self.expiries = 0;
             self.pages_next = false;
         }
-        pause
+        match self.denials.checked_sub(DENIALS_BELIEVED) {
+            None | Some(0) => pause,
+            Some(looks) => Pause::Probe(looks),
+        }
     }
 
     fn after(&mut self, end: End) -> Pause {
@@ -313,9 +325,11 @@ impl<T: Object> Machine<T> {
             (Position::Watching { .. }, End::Closed) if self.failures == 1 => Pause::None,
             // It has waited for long enough.
             (Position::Watching { .. }, End::Silent) => Pause::None,
-            (Position::Watching { .. }, End::Closed | End::Failed | End::Garbled)
+            (Position::Watching { .. }, End::Closed | End::Failed | End::Forbidden | End::Garbled)
             // What arrived of a list is kept where the next page can still be asked for.
-            | (Position::Paging { .. }, End::Closed | End::Silent | End::Failed) => Pause::Backoff(self.failures),
+            | (Position::Paging { .. }, End::Closed | End::Silent | End::Failed | End::Forbidden) => {
+                Pause::Backoff(self.failures)
+            }
             // One page may have been cut; a server whose pages can't be read may do better from the beginning.
             (Position::Paging { .. }, End::Garbled) if self.failures < SILENCES_BELIEVED => Pause::Backoff(self.failures),
             _ => self.start_over(end),
@@ -357,6 +371,7 @@ impl<T: Object> Machine<T> {
         self.silences = 0;
         self.expiries = 0;
         self.absences = 0;
+        self.denials = 0;
         self.pages_next = false;
         self.floor = Some(version.clone());
         self.position = Position::Watching { version: version.clone() };

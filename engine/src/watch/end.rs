@@ -20,11 +20,13 @@ pub enum End {
     Absent,
     /// The server refuses the request as it stands (400, 422).
     Refused,
+    /// The server does not let this client read the resource (403).
+    Forbidden,
     /// A list is older than what is already known.
     Regressed,
     /// What came can't be read.
     Garbled,
-    /// Anything else: no connection, overload, no permission.
+    /// Anything else: no connection, overload.
     Failed,
 }
 
@@ -47,19 +49,21 @@ pub enum Pause {
     None,
     /// Wait as after this many failures in a row.
     Backoff(u32),
-    /// The resource is not there: look again now and then, the more seldom the more looks there were since that is believed.
+    /// The resource is not there, or not for this client: look again now and then, the more seldom the more looks there were since
+    /// that is believed.
     Probe(u32),
 }
 
 impl End {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Closed,
         Self::Silent,
         Self::Expired,
         Self::Behind,
         Self::Absent,
         Self::Refused,
+        Self::Forbidden,
         Self::Regressed,
         Self::Garbled,
         Self::Failed,
@@ -74,6 +78,7 @@ impl End {
             Self::Behind => "behind",
             Self::Absent => "absent",
             Self::Refused => "refused",
+            Self::Forbidden => "forbidden",
             Self::Regressed => "regressed",
             Self::Garbled => "garbled",
             Self::Failed => "failed",
@@ -90,6 +95,7 @@ impl fmt::Display for End {
             Self::Behind => "the server is behind the version that was asked for",
             Self::Absent => "the server does not know the resource",
             Self::Refused => "the server refuses the request as it stands",
+            Self::Forbidden => "the server does not let this client read the resource",
             Self::Regressed => "the list is older than what is known",
             Self::Garbled => "what came can't be read",
             Self::Failed => "the request failed",
@@ -120,6 +126,7 @@ impl From<&Status> for End {
             504 if status.is_version_too_large() => Self::Behind,
             404 => Self::Absent,
             400 | 422 => Self::Refused,
+            403 => Self::Forbidden,
             _ => Self::Failed,
         }
     }

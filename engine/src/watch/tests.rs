@@ -254,6 +254,21 @@ fn an_absent_resource_is_probed_ever_more_seldom_once_its_absence_is_believed() 
 }
 
 #[test]
+fn what_stays_forbidden_is_asked_for_ever_more_seldom_and_what_was_known_goes_on_when_it_is_allowed() {
+    let mut machine = watching("5");
+    for failures in 1..=DENIALS_BELIEVED {
+        assert_eq!(machine.ended(End::Forbidden), Pause::Backoff(failures));
+    }
+    for looks in [1, 2, 3] {
+        assert_eq!(machine.ended(End::Forbidden), Pause::Probe(looks));
+    }
+    assert!(matches!(machine.request(), Request::Watch(Start::After(_))), "nothing is listed again for that");
+    assert_eq!(machine.ended(End::Failed), Pause::Backoff(DENIALS_BELIEVED + 4), "it is another trouble");
+    machine.event(bookmark("6", false)).expect("goes on");
+    assert_eq!(machine.ended(End::Forbidden), Pause::Backoff(1));
+}
+
+#[test]
 fn a_resource_that_stays_absent_has_taken_its_objects_with_it() {
     let mut machine = watching("5");
     let mut never_listed = Machine::<Thing>::default();
