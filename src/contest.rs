@@ -50,9 +50,26 @@ struct Contest {
     /// The hash of what was written last to each child, and when the last of them, or the status, was.
     written: BTreeMap<Kind, String>,
     wrote: Instant,
-    /// Of the status, and the digest of what was written last.
+    /// Of the status, and what was written last.
     tellings: Rounds,
-    told: Option<u64>,
+    told: Option<Telling>,
+}
+
+/// What a status says, but for the times in it, which are others each time that a condition is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telling(u64);
+
+impl Telling {
+    fn of(status: &ApplicationStatus) -> Self {
+        let mut timeless = status.clone();
+        for condition in &mut timeless.conditions {
+            condition.last_transition_time.0 = Timestamp::UNIX_EPOCH;
+        }
+        let mut hasher = DefaultHasher::new();
+        // Nothing in it can fail to be written as text.
+        serde_json::to_string(&timeless).unwrap_or_default().hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// Edits that were undone, and the last of them.
@@ -106,18 +123,26 @@ impl Contests {
     /// # Errors
     ///
     /// How long to wait if it may not.
-    pub fn tell(&mut self, application: &Key, status: &ApplicationStatus, now: Instant) -> Result<(), Duration> {
+    pub fn tell(&mut self, application: &Key, status: &ApplicationStatus, now: Instant) -> Result<Telling, Duration> {
+        let telling = Telling::of(status);
         match self.applications.get_mut(application) {
-            Some(contest) if contest.told == Some(digest(status)) => contest.tellings.next(now, &self.delays),
-            _ => Ok(()),
+            Some(contest) if contest.told == Some(telling) => contest.tellings.next(now, &self.delays)?,
+            _ => {}
         }
+        Ok(telling)
     }
 
-    /// Remembers that `application` was given this status at `now`.
-    pub fn told(&mut self, application: &Key, status: &ApplicationStatus, now: Instant) {
+    /// Remembers that `application` was given that status at `now`.
+    pub fn told(&mut self, application: &Key, telling: Telling, now: Instant) {
         let contest = Self::of(&mut self.applications, &mut self.full_at, application, now);
-        contest.told = Some(digest(status));
+        contest.told = Some(telling);
         contest.wrote = now;
+    }
+
+    /// How long the status of `application` has to wait at `now`, if it has to.
+    pub fn untold(&self, application: &Key, now: Instant) -> Option<Duration> {
+        let not_before = self.applications.get(application)?.tellings.not_before;
+        (now < not_before).then(|| not_before.saturating_duration_since(now))
     }
 
     /// Remembers that children of `application` were written at `now`, each with the hash of its wish.
@@ -152,18 +177,6 @@ impl Contests {
             || Contest { edits: rounds(), written: BTreeMap::new(), wrote: now, tellings: rounds(), told: None };
         applications.entry(application.clone()).or_insert_with(fresh)
     }
-}
-
-/// Of a status but for the times in it, which are others each time that a condition is put back.
-fn digest(status: &ApplicationStatus) -> u64 {
-    let mut timeless = status.clone();
-    for condition in &mut timeless.conditions {
-        condition.last_transition_time.0 = Timestamp::UNIX_EPOCH;
-    }
-    let mut hasher = DefaultHasher::new();
-    // Nothing in it can fail to be written as text.
-    serde_json::to_string(&timeless).unwrap_or_default().hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -224,9 +237,12 @@ mod tests {
                 type_: "Ready".into(),
             }]
             .into();
-            if contests.tell(&key, &status, now).is_ok() {
-                contests.told(&key, &status, now);
-                count += 1;
+            match contests.tell(&key, &status, now) {
+                Ok(telling) => {
+                    contests.told(&key, telling, now);
+                    count += 1;
+                }
+                Err(wait) => assert_eq!(contests.untold(&key, now), Some(wait)),
             }
         }
         assert!((TOLERATED + 10..TOLERATED + 20).contains(&count), "{count}");
@@ -238,8 +254,9 @@ mod tests {
         let (mut contests, key, now) = (Contests::default(), Key::new("n", "a"), Instant::now());
         for replicas in 0..1_000 {
             let status = ApplicationStatus { replicas: replicas % 2, ..ApplicationStatus::default() };
-            assert_eq!(contests.tell(&key, &status, now), Ok(()));
-            contests.told(&key, &status, now);
+            let telling = contests.tell(&key, &status, now).expect("nobody has changed it");
+            contests.told(&key, telling, now);
+            assert_eq!(contests.untold(&key, now), None);
         }
     }
 

@@ -99,10 +99,12 @@ impl Reconcile<Application> for Reconciler {
             if attempt == PLANS {
                 plan = plan.regardless_of_state();
             }
-            let (applied, untold) = self.bring_about(cx, &application, plan).await?;
-            later = untold.map_or(later, |wait| Some(sooner(later, wait)));
-            match applied {
-                Applied::Done => return Ok(later.map_or(Outcome::Done, Outcome::After)),
+            match self.bring_about(cx, &application, plan).await? {
+                Applied::Done => {
+                    let untold = self.contests().untold(key, Instant::now());
+                    let later = untold.map(|wait| sooner(later, wait)).or(later);
+                    return Ok(later.map_or(Outcome::Done, Outcome::After));
+                }
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
                 Applied::Ahead => return Ok(Outcome::After(EVENT_DELAY)),
             }
@@ -180,13 +182,12 @@ impl Reconciler {
         }
     }
 
-    /// What became of the plan, and how long the status has to wait, if it has.
     async fn bring_about(
         &self,
         cx: &Cx<Application>,
         application: &Arc<Application>,
         plan: Plan,
-    ) -> Result<(Applied, Option<Duration>), Failure> {
+    ) -> Result<Applied, Failure> {
         let hashes = plan.hashes();
         let result = self.writer.carry_out(application, plan).await;
         if matches!(result, Ok(Applied::Done)) {
@@ -194,8 +195,8 @@ impl Reconciler {
         }
         let attempt = match &result {
             Ok(Applied::Done) => Attempt::Made,
-            Ok(applied) => return Ok((*applied, None)),
-            Err(error) if error.is_namespace_gone() => return Ok((Applied::Done, None)),
+            Ok(applied) => return Ok(*applied),
+            Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
             Err(error) if error.is_unavailable() => return Err(failure(result)),
             Err(error @ Error::Contested { .. }) => Attempt::Contested(chain(error)),
             Err(error @ Error::Occupied { .. }) => Attempt::Occupied(chain(error)),
@@ -217,27 +218,26 @@ impl Reconciler {
     ) -> Result<Outcome, Failure> {
         self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
         let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
-        let told = self.tell(cx, application, &Attempt::Contested(message)).await;
-        let (_, untold) = told.map_err(|error| failure(Err(error)))?;
-        Ok(Outcome::After(sooner(untold, wait)))
+        self.tell(cx, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
+        Ok(Outcome::After(wait))
     }
 
-    /// Writes the status, if it has changed. Says how long it has to wait, if somebody else changes it each time.
+    /// Writes the status, if it has changed, and if it need not wait since somebody else changes it each time.
     async fn tell(
         &self,
         cx: &Cx<Application>,
         application: &Arc<Application>,
         attempt: &Attempt,
-    ) -> Result<(Applied, Option<Duration>), Error> {
+    ) -> Result<Applied, Error> {
         let key = cx.key();
         // Again from the caches, which know by now what was just written.
         let Some(Entry::Valid(current)) = self.writer.caches.applications.get(key) else {
-            return Ok((Applied::Done, None));
+            return Ok(Applied::Done);
         };
         // What was attempted says nothing of a wish that came since; that one is the next call's.
-        let is_same = |one: &Application| (one.metadata.uid.clone(), one.metadata.generation);
-        if is_same(&current) != is_same(application) {
-            return Ok((Applied::Done, None));
+        let (now_is, was) = (&current.metadata, &application.metadata);
+        if (&now_is.uid, now_is.generation) != (&was.uid, was.generation) {
+            return Ok(Applied::Done);
         }
         let mut observed = self.writer.caches.observe(key, &current.metadata.uid);
         if let Some(configuration) = &mut observed.configuration {
@@ -247,16 +247,18 @@ impl Reconciler {
         let status = status::status(&current, &observed, &self.allowed, attempt, &now());
         if status == current.status {
             cx.suppressed(&Application::RESOURCE);
-            return Ok((Applied::Done, None));
+            return Ok(Applied::Done);
         }
-        if let Err(wait) = self.contests().tell(key, &status, Instant::now()) {
-            let message = "Another writer keeps changing the status; it is put back once a minute at most".to_owned();
-            self.writer.recorder.record(&*current, Kind::Warning, Reason::Contested.as_str(), "Report", message);
-            return Ok((Applied::Done, Some(wait)));
-        }
+        let Ok(telling) = self.contests().tell(key, &status, Instant::now()) else {
+            let message = "The status does not stay as it is written: another writer keeps changing it, or the definition \
+                           is that of another version; it is put back once a minute at most";
+            let reason = Reason::Contested.as_str();
+            self.writer.recorder.record(&*current, Kind::Warning, reason, "Report", message.to_owned());
+            return Ok(Applied::Done);
+        };
         let applied = self.writer.status(&current, &status).await?;
         if applied == Applied::Done {
-            self.contests().told(key, &status, Instant::now());
+            self.contests().told(key, telling, Instant::now());
         }
         if let Some(ready) = status.conditions.first().filter(|ready| {
             let former = current.status.conditions.first().map(|former| &*former.reason);
@@ -277,7 +279,7 @@ impl Reconciler {
                 self.writer.recorder.record(&*current, kind, reason.as_str(), "Report", ready.message.to_string());
             }
         }
-        Ok((applied, None))
+        Ok(applied)
     }
 }
 

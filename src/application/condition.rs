@@ -19,16 +19,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What it is about.
-    #[serde(rename = "type", default, deserialize_with = "type_word")]
+    #[serde(rename = "type", default, deserialize_with = "text")]
     pub type_: Cow<'static, str>,
     /// Whether it holds.
-    #[serde(default, deserialize_with = "status_word")]
+    #[serde(default, deserialize_with = "text")]
     pub status: Cow<'static, str>,
     /// Why, in one word for programs.
-    #[serde(default, deserialize_with = "reason_word")]
+    #[serde(default, deserialize_with = "text")]
     pub reason: Cow<'static, str>,
     /// Why, in a sentence for people.
-    #[serde(default, deserialize_with = "sentence")]
+    #[serde(default, deserialize_with = "text")]
     pub message: Cow<'static, str>,
     /// The `metadata.generation` that it describes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,44 +273,35 @@ impl fmt::Display for Reason {
     }
 }
 
-fn type_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
-    deserializer.deserialize_any(Text(|text: &str| {
-        ConditionType::ALL.into_iter().map(ConditionType::as_str).find(|known| *known == text)
-    }))
-}
+/// A text, of which no copy is made if it is a word of this vocabulary; `null` is as good as none.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    struct Text;
 
-fn status_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
-    deserializer.deserialize_any(Text(|text: &str| {
-        ConditionStatus::ALL.into_iter().map(ConditionStatus::as_str).find(|known| *known == text)
-    }))
-}
+    impl Visitor<'_> for Text {
+        type Value = Cow<'static, str>;
 
-fn reason_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
-    deserializer
-        .deserialize_any(Text(|text: &str| Reason::ALL.into_iter().map(Reason::as_str).find(|known| *known == text)))
-}
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
 
-fn sentence<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
-    deserializer.deserialize_any(Text(|_: &str| None))
-}
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(known(text).map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
+        }
 
-/// Text of which no copy is made where this knows it; `null` is as good as none.
-struct Text<F: Fn(&str) -> Option<&'static str>>(F);
-
-impl<F: Fn(&str) -> Option<&'static str>> Visitor<'_> for Text<F> {
-    type Value = Cow<'static, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Cow::default())
+        }
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(self.0(text).map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed))
-    }
+    deserializer.deserialize_any(Text)
+}
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Cow::default())
-    }
+/// The word of this vocabulary that is this text.
+fn known(text: &str) -> Option<&'static str> {
+    let types = ConditionType::ALL.into_iter().map(ConditionType::as_str);
+    let values = ConditionStatus::ALL.into_iter().map(ConditionStatus::as_str);
+    let reasons = Reason::ALL.into_iter().map(Reason::as_str);
+    types.chain(values).chain(reasons).find(|known| *known == text)
 }
 
 /// Schema of a list of conditions: what Kubernetes' own conditions demand, in fewer words.

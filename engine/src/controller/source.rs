@@ -123,32 +123,39 @@ pub(super) struct Seen<'a> {
 /// Tells whether a controller's caches are filled.
 #[derive(Clone)]
 pub struct Readiness {
-    /// Of all sources, by number.
-    names: Arc<[String]>,
-    /// Those that are waited for.
-    sources: Arc<[(String, Arc<dyn Informed>)]>,
-    /// Those that are not waited for.
-    optional: Arc<[Arc<dyn Informed>]>,
+    /// By their numbers.
+    sources: Arc<[Known]>,
+}
+
+/// What of a source is needed when it runs.
+struct Known {
+    name: String,
+    informer: Arc<dyn Informed>,
+    is_optional: bool,
 }
 
 impl Readiness {
     pub(super) fn of(sources: &[Source]) -> Self {
-        let (optional, needed): (Vec<_>, Vec<_>) = sources.iter().partition(|source| source.is_optional);
-        Self {
-            names: sources.iter().map(|source| source.name.clone()).collect(),
-            sources: needed.into_iter().map(|source| (source.name.clone(), source.informer.clone())).collect(),
-            optional: optional.into_iter().map(|source| source.informer.clone()).collect(),
-        }
+        let known = |source: &Source| Known {
+            name: source.name.clone(),
+            informer: source.informer.clone(),
+            is_optional: source.is_optional,
+        };
+        Self { sources: sources.iter().map(known).collect() }
+    }
+
+    /// Those that are waited for.
+    fn needed(&self) -> impl Iterator<Item = &Known> {
+        self.sources.iter().filter(|source| !source.is_optional)
     }
 
     /// The kinds whose first snapshot is still missing.
     pub fn missing(&self) -> Vec<&str> {
-        let missing = self.sources.iter().filter(|(_, informer)| !informer.is_synced());
         let mut names = Vec::new();
-        for (name, _) in missing {
+        for source in self.needed().filter(|source| !source.informer.is_synced()) {
             // A kind that wakes objects in two ways is still one.
-            if !names.contains(&name.as_str()) {
-                names.push(name.as_str());
+            if !names.contains(&source.name.as_str()) {
+                names.push(source.name.as_str());
             }
         }
         names
@@ -156,41 +163,38 @@ impl Readiness {
 
     /// The kinds that are waited for, and whether each has had its first snapshot.
     pub fn sources(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.sources.iter().map(|(name, informer)| (name.as_str(), informer.is_synced()))
+        self.needed().map(|source| (source.name.as_str(), source.informer.is_synced()))
     }
 
     /// The name of the source with this number.
     pub(super) fn name(&self, number: usize) -> Option<&str> {
-        self.names.get(number).map(String::as_str)
+        self.sources.get(number).map(|source| source.name.as_str())
     }
 
-    /// Each source as it is now.
+    /// Each source that is waited for, as it is now.
     pub(super) fn inspect(&self) -> impl Iterator<Item = Seen<'_>> {
-        self.sources.iter().map(|(name, informer)| Seen {
-            name,
-            synced: informer.is_synced(),
-            objects: informer.len(),
-            stats: informer.stats(),
+        self.needed().map(|source| Seen {
+            name: &source.name,
+            synced: source.informer.is_synced(),
+            objects: source.informer.len(),
+            stats: source.informer.stats(),
         })
     }
 
     pub(super) fn start(&self) {
-        for (_, informer) in self.sources.iter() {
-            informer.start();
-        }
+        self.needed().for_each(|source| source.informer.start());
     }
 
     /// Resolves once nothing is missing.
     pub(super) async fn complete(&self) {
-        for (_, informer) in self.sources.iter() {
-            informer.synced().await;
+        for source in self.needed() {
+            source.informer.synced().await;
         }
     }
 
     /// Resolves if a cache is no longer kept up to date.
     pub(super) async fn broken(&self) {
-        let all = self.sources.iter().map(|(_, informer)| informer).chain(self.optional.iter());
-        let all: Vec<_> = all.map(|informer| informer.broken()).collect();
+        let all: Vec<_> = self.sources.iter().map(|source| source.informer.broken()).collect();
         if all.is_empty() {
             return std::future::pending().await;
         }

@@ -47,10 +47,12 @@ impl<T: Object> Index<T> for ByOwner {
 }
 
 /// The indexes of one part of a cache.
-pub(super) struct Indexes<T> {
-    all: HashMap<TypeId, Box<dyn Filing<T>>>,
-    /// Of these, those that do not have everything yet.
-    unfinished: HashSet<TypeId>,
+pub(super) struct Indexes<T>(HashMap<TypeId, Held<T>>);
+
+struct Held<T> {
+    index: Box<dyn Filing<T>>,
+    /// Whether it has everything; it has not while it is being built.
+    is_complete: bool,
 }
 
 /// One index, whatever its values are.
@@ -131,12 +133,13 @@ impl<I: Index<T>, T: Object> Filing<T> for Filed<I, T> {
 
 impl<T: Object> Indexes<T> {
     pub(super) fn none() -> Self {
-        Self { all: HashMap::new(), unfinished: HashSet::new() }
+        Self(HashMap::new())
     }
 
     /// All these indexes of a cache that has nothing.
     pub(super) fn fresh(&self) -> Self {
-        Self { all: self.all.iter().map(|(id, index)| (*id, index.fresh())).collect(), unfinished: HashSet::new() }
+        let fresh = |held: &Held<T>| Held { index: held.index.fresh(), is_complete: true };
+        Self(self.0.iter().map(|(id, held)| (*id, fresh(held))).collect())
     }
 
     /// The same, with `objects` in them.
@@ -152,40 +155,36 @@ impl<T: Object> Indexes<T> {
 
     /// Returns true if these are the same indexes, whatever is in them.
     pub(super) fn are_those_of(&self, others: &Self) -> bool {
-        self.all.len() == others.all.len()
+        self.0.len() == others.0.len()
     }
 
     /// Begins the index `I`, if it has not begun: from now on it is told what changes.
     pub(super) fn begin<I: Index<T>>(&mut self) {
-        let id = TypeId::of::<I>();
-        if let Vacant(place) = self.all.entry(id) {
-            place.insert(Box::new(Filed::<I, T>(HashMap::new())));
-            self.unfinished.insert(id);
-        }
+        let empty = || Held { index: Box::new(Filed::<I, T>(HashMap::new())), is_complete: false };
+        self.0.entry(TypeId::of::<I>()).or_insert_with(empty);
     }
 
     /// Takes out the index `I`, to be put back.
     pub(super) fn take<I: Index<T>>(&mut self) -> Self {
-        Self { all: self.all.remove_entry(&TypeId::of::<I>()).into_iter().collect(), unfinished: HashSet::new() }
+        Self(self.0.remove_entry(&TypeId::of::<I>()).into_iter().collect())
     }
 
     /// Puts back what was taken out, and whether it has everything by now.
     pub(super) fn put(&mut self, taken: Self, is_complete: bool) {
-        if is_complete {
-            self.unfinished.retain(|id| !taken.all.contains_key(id));
+        for (id, mut held) in taken.0 {
+            held.is_complete |= is_complete;
+            self.0.insert(id, held);
         }
-        self.all.extend(taken.all);
     }
 
     /// Returns true if there is the index `I`, and it has everything.
     pub(super) fn has<I: Index<T>>(&self) -> bool {
-        let id = TypeId::of::<I>();
-        self.all.contains_key(&id) && !self.unfinished.contains(&id)
+        self.0.get(&TypeId::of::<I>()).is_some_and(|held| held.is_complete)
     }
 
     /// The keys under `value`; `None` if there is none, or no such index.
     pub(super) fn find<I: Index<T>>(&self, value: &I::Value) -> Option<&Keys> {
-        self.all.get(&TypeId::of::<I>())?.as_any().downcast_ref::<Filed<I, T>>()?.0.get(value)
+        self.0.get(&TypeId::of::<I>())?.index.as_any().downcast_ref::<Filed<I, T>>()?.0.get(value)
     }
 
     /// Files `key` under what it has `after`, and no longer under what it had `before`.
@@ -194,18 +193,18 @@ impl<T: Object> Indexes<T> {
         if before.map(Arc::as_ptr) == after.map(Arc::as_ptr) {
             return;
         }
-        for index in self.all.values_mut() {
-            index.refile(key, before.map(|object| &**object), after.map(|object| &**object));
+        for held in self.0.values_mut() {
+            held.index.refile(key, before.map(|object| &**object), after.map(|object| &**object));
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.0.is_empty()
     }
 }
 
 impl<T> std::fmt::Debug for Indexes<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Indexes({})", self.all.len())
+        write!(f, "Indexes({})", self.0.len())
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Uri;
-use http::uri::Authority;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -174,9 +173,8 @@ fn is_unprocessed(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Scheme, host and port, and no user.
 fn server(uri: &Uri) -> String {
-    let authority = uri.authority().map_or("", Authority::as_str);
-    let host = authority.rsplit_once('@').map_or(authority, |(_user, host)| host);
-    format!("{}://{host}", uri.scheme_str().unwrap_or_default())
+    let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{}{port}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default())
 }
 
 impl tower::Service<Request> for Client {
@@ -200,7 +198,7 @@ impl tower::Service<Request> for Client {
             (pools.for_request(), Arc::default())
         };
         let mut request = request.map(Full::new);
-        let server = server(request.uri());
+        let uri = request.uri().clone();
         let unanswered = Unanswered(Some(capture_connection(&mut request)));
         Box::pin(async move {
             let response = pool.request(request).await;
@@ -209,7 +207,7 @@ impl tower::Service<Request> for Client {
                 if error.is_connect() {
                     // hyper-util's own words for it tell nothing.
                     let cause = error.source().map_or_else(|| chain(&error), chain);
-                    Error::Connect { server, source: cause.into() }
+                    Error::Connect { server: server(&uri), source: cause.into() }
                 } else if error.connect_info().is_none() || is_unprocessed(&error) {
                     // Whatever had a connection bears it. This waited for one that another request was opening, and that
                     // was gone before its turn came.

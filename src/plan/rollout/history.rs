@@ -23,27 +23,43 @@ pub(super) struct History<'a> {
     pub(super) name: String,
     /// By number, the newest last.
     revisions: Vec<Arc<Revision>>,
+    /// Of these, those that are no objects of their own, and who keeps each.
+    kept: Vec<(Arc<Revision>, Keeper)>,
+}
+
+/// What keeps a revision that is no object of its own.
+enum Keeper {
+    Revision(Arc<Revision>),
+    /// A revision that is being deleted.
+    Leaving,
+    Deployment,
 }
 
 impl<'a> History<'a> {
     pub(super) fn new(application: &'a Application, observed: &'a Observed, name: String) -> Self {
-        let present = observed.revisions.iter().filter(|one| !one.metadata.is_terminating());
-        let mut revisions: Vec<_> = present.cloned().collect();
+        let is_leaving = |one: &&Arc<Revision>| one.metadata.is_terminating();
+        let (leaving, present): (Vec<_>, Vec<_>) = observed.revisions.iter().partition(is_leaving);
         let deployment = match observed.of(Kind::Deployment) {
             // What it may say once there are others is of long ago: `kubectl rollout undo` brings annotations back.
-            Found::Own(deployment) | Found::Leaving(deployment) if revisions.is_empty() => Some(&deployment.metadata),
+            Found::Own(deployment) | Found::Leaving(deployment) if present.is_empty() => Some(&deployment.metadata),
             _ => None,
         };
+        let keepers = present.iter().map(|one| (&one.metadata, Keeper::Revision(Arc::clone(one))));
         // What is being deleted keeps it until it is recorded.
-        for keeper in observed.revisions.iter().map(|one| &one.metadata).chain(deployment) {
-            if let Some(kept) = revision::kept(application, keeper)
-                && revisions.iter().all(|one| one.metadata.name != kept.metadata.name)
+        let keepers = keepers.chain(leaving.iter().map(|one| (&one.metadata, Keeper::Leaving)));
+        let keepers = keepers.chain(deployment.map(|metadata| (metadata, Keeper::Deployment)));
+        let mut revisions: Vec<_> = present.iter().copied().cloned().collect();
+        let mut kept = Vec::new();
+        for (metadata, keeper) in keepers {
+            if let Some(one) = revision::kept(application, metadata).map(Arc::new)
+                && revisions.iter().all(|other| other.metadata.name != one.metadata.name)
             {
-                revisions.push(Arc::new(kept));
+                revisions.push(one.clone());
+                kept.push((one, keeper));
             }
         }
         revisions.sort_by_key(|revision| revision.revision);
-        Self { application, observed, name, revisions }
+        Self { application, observed, name, revisions, kept }
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Revision> {
@@ -88,40 +104,30 @@ impl<'a> History<'a> {
 
     /// The text of the revision that the next one has to keep: the Deployment alone does.
     pub(super) fn handed_on(&self) -> Option<String> {
-        let one = self.homeless().find(|one| !self.is_left_behind(one))?;
+        let (one, _) = self.kept.iter().find(|(_, keeper)| matches!(keeper, Keeper::Deployment))?;
         Some(revision::text(&one.metadata.name, &one.template()?, one.revision))
     }
 
     /// The revision that only one keeps which is being deleted.
     pub(super) fn left_behind(&self) -> Option<&Revision> {
-        self.homeless().find(|one| self.is_left_behind(one))
-    }
-
-    /// What is no object of its own, and kept by none that stays.
-    fn homeless(&self) -> impl Iterator<Item = &Revision> {
-        let all = self.revisions.iter().map(|one| &**one);
-        all.filter(|one| !one.is_recorded() && self.keeper(one).is_none())
-    }
-
-    fn is_left_behind(&self, kept: &Revision) -> bool {
-        let mut leaving = self.observed.revisions.iter().filter(|one| one.metadata.is_terminating());
-        leaving.any(|one| self.keeps(one, kept))
-    }
-
-    fn keeps(&self, keeper: &Revision, kept: &Revision) -> bool {
-        let there = revision::kept(self.application, &keeper.metadata);
-        there.is_some_and(|there| there.metadata.name == kept.metadata.name)
+        self.kept.iter().find(|(_, keeper)| matches!(keeper, Keeper::Leaving)).map(|(one, _)| &**one)
     }
 
     /// The revision that keeps `kept`.
     fn keeper(&self, kept: &Revision) -> Option<&Revision> {
-        self.revisions.iter().find(|one| self.keeps(one, kept)).map(|one| &**one)
+        self.kept_by_revisions().find(|(one, _)| one.metadata.name == kept.metadata.name).map(|(_, keeper)| keeper)
     }
 
-    /// The revision that `keeper` keeps, if that is no object of its own by now.
+    /// The revision that `keeper` keeps.
     fn kept_by(&self, keeper: &Revision) -> Option<&Revision> {
-        let kept = revision::kept(self.application, &keeper.metadata)?;
-        self.named(&kept.metadata.name).filter(|kept| !kept.is_recorded())
+        self.kept_by_revisions().find(|(_, one)| one.metadata.name == keeper.metadata.name).map(|(kept, _)| kept)
+    }
+
+    fn kept_by_revisions(&self) -> impl Iterator<Item = (&Revision, &Revision)> {
+        self.kept.iter().filter_map(|(kept, keeper)| match keeper {
+            Keeper::Revision(keeper) => Some((&**kept, &**keeper)),
+            Keeper::Leaving | Keeper::Deployment => None,
+        })
     }
 
     /// The numbers there are, as people write them.
