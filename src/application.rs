@@ -51,6 +51,14 @@ impl Object for Application {
     }
 }
 
+impl Application {
+    /// Whether this is the same life as `other`, with the same wish.
+    pub fn has_wish_of(&self, other: &Self) -> bool {
+        let (one, other) = (&self.metadata, &other.metadata);
+        one.uid == other.uid && one.generation == other.generation
+    }
+}
+
 /// What the operator found and did.
 //
 // No field is ever left out when written: a merge patch keeps what it does not mention.

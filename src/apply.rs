@@ -213,8 +213,7 @@ impl Writer {
         let live = self.client.get::<Application>(&key).await.map_err(|error| failure::<Application>(&key, error))?;
         let Some(live) = live else { return Ok(false) };
         let live = self.caches.applications.remember(live);
-        let is_same = |one: &Metadata| (one.uid.clone(), one.generation);
-        Ok(is_same(&live.metadata) == is_same(&application.metadata) && !live.metadata.is_terminating())
+        Ok(live.has_wish_of(application) && !live.metadata.is_terminating())
     }
 
     /// Finds out what a write has met that was refused for its precondition, or whose answer was lost.

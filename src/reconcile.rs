@@ -235,8 +235,7 @@ impl Reconciler {
             return Ok(Applied::Done);
         };
         // What was attempted says nothing of a wish that came since; that one is the next call's.
-        let (now_is, was) = (&current.metadata, &application.metadata);
-        if (&now_is.uid, now_is.generation) != (&was.uid, was.generation) {
+        if !current.has_wish_of(application) {
             return Ok(Applied::Done);
         }
         let mut observed = self.writer.caches.observe(key, &current.metadata.uid);

@@ -39,14 +39,11 @@ impl Writer {
 
     async fn step(&self, application: &Application, step: Step) -> Result<Applied, Error> {
         let (revisions, jobs) = (&self.caches.revisions, &self.caches.jobs);
+        if step.gives_number() && !self.is_current(application).await? {
+            return Ok(Applied::Outdated);
+        }
         match step {
-            Step::Record { body } => {
-                // A wish of long ago would take a number that another revision has by now.
-                if !self.is_current(application).await? {
-                    return Ok(Applied::Outdated);
-                }
-                self.create(application, revisions, &body).await
-            }
+            Step::Record { body } => self.create(application, revisions, &body).await,
             Step::Amend { key, uid, version, body, told } => {
                 let applied = self.amend(&key, uid, version, body).await?;
                 if applied == Applied::Done {

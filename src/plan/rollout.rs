@@ -144,6 +144,18 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether a revision is given a number by it. A number is not unique by itself, as a name is: by a wish of long ago, it may
+    /// be one that another revision has by now.
+    pub fn gives_number(&self) -> bool {
+        match self {
+            Self::Record { .. } => true,
+            Self::Amend { body, .. } => body.get("revision").is_some(),
+            Self::Forget { .. } | Self::Start { .. } | Self::Stop { .. } => false,
+        }
+    }
+}
+
 /// What is told of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
