@@ -20,7 +20,8 @@ LOCKED := --locked
 OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The files of tests that a server can be chosen for, by TEST_SERVER.
-ON_BOTH = $(addprefix --test ,$(sort $(basename $(notdir $(shell grep -lE '^(mod support;|use testbed)' tests/*.rs engine/tests/*.rs)))))
+ON_BOTH = --test generated \
+	$(addprefix --test ,$(sort $(basename $(notdir $(shell grep -lE '^(mod support;|use testbed)' tests/*.rs engine/tests/*.rs)))))
 # What is built outside of the workspace.
 PEERS := $(abspath $(TARGET))/peers
 
@@ -105,7 +106,7 @@ bench-peers: peers ## measure the operator beside others that do the same work, 
 	"$$peers/release/peers-runner" --raw $(TARGET)/peers.json --peer ours=$(TARGET)/release/application-operator \
 		--peer controller-runtime="$$peers/controller-runtime" --peer kube="$$peers/release/kube-peer" $(ARGS)
 
-measure: peers ## measure all of docs/performance.md on an idle machine, in an hour and a half, and draw it (needs Go)
+measure: peers ## measure docs/performance.md, but for bench-large, on an idle machine, in an hour and a half, and draw it (needs Go)
 	@cargo bench --no-run $(LOCKED)
 	cargo bench --no-run $(LOCKED) --manifest-path benches/peers/stores/Cargo.toml --target-dir $(PEERS)
 	cargo build --release --quiet $(LOCKED) --example scale --example plots

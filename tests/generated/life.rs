@@ -60,7 +60,7 @@ impl Life {
     /// Gives it the least spec there is, and waits until it is ready.
     pub(crate) fn become_base(&mut self) -> Result<Children, String> {
         match self.become_spec(&small()) {
-            Answer::Told(told) if told.ready && !told.degraded => Ok(self.settled_children()),
+            Answer::Told(told) if told.ready && !told.degraded => self.settled_children(),
             Answer::Told(told) => Err(format!("told {}: {}", told.reason, told.message)),
             Answer::Refused(said) | Answer::Failed(said) => Err(said),
         }
@@ -145,10 +145,10 @@ impl Life {
         self.view.look(|objects| objects.children(&self.name))
     }
 
-    /// Its children, once all that it says is in them.
-    pub(crate) fn settled_children(&self) -> Children {
-        self.dropped();
-        self.children()
+    /// Its children, once all that it says is in them; what is not, if that lasts.
+    pub(crate) fn settled_children(&self) -> Result<Children, String> {
+        let dropped = self.dropped();
+        if dropped.is_empty() { Ok(self.children()) } else { Err(dropped.join("; ")) }
     }
 
     /// Deletes it and its children, so that their node ports are free.

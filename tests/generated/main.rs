@@ -58,14 +58,16 @@ struct Space {
     namespace: &'static str,
     view: View,
     _operator: Operator,
+    /// Dropped after the operator, since its end asks what the operator was refused.
+    _kept: support::Space<'static>,
 }
 
 impl Space {
     /// A namespace whose operator allows what the flags say.
     fn new(world: &'static World, namespace: &'static str, flags: &[&str]) -> Self {
-        world.space(namespace);
+        let space = world.space(namespace);
         let operator = world.operator(&[&["--namespace", namespace], flags].concat());
-        Self { namespace, view: View::of(world, namespace), _operator: operator }
+        Self { namespace, view: View::of(world, namespace), _operator: operator, _kept: space }
     }
 
     fn life(&self, world: &'static World, name: String) -> Life {
@@ -217,9 +219,10 @@ fn from_each_whole_spec_to_each_other_the_children_end_as_if_the_other_had_been_
         let outcome = try_all(&numbered, |_, (index, spec), outcome| {
             let mut life = space.life(world, format!("fresh-{index:03}"));
             match life.become_spec(spec) {
-                Answer::Told(told) if told.ready && !told.degraded => {
-                    found.lock().unwrap_or_else(PoisonError::into_inner)[*index] = Some(life.settled_children());
-                }
+                Answer::Told(told) if told.ready && !told.degraded => match life.settled_children() {
+                    Ok(children) => found.lock().unwrap_or_else(PoisonError::into_inner)[*index] = Some(children),
+                    Err(dropped) => note(outcome, "failed", vec![format!("{spec}: {dropped}")]),
+                },
                 // A mixture may break a rule.
                 Answer::Refused(_) | Answer::Told(_) if *index >= spec::KNOWN => note(outcome, "no spec", vec![]),
                 Answer::Refused(said) | Answer::Failed(said) => {

@@ -162,3 +162,23 @@ fn number(value: &Value) -> Option<i128> {
     let unit = if base == 1_024 { base.pow(exponent) * 1_000_000_000 } else { base.pow(exponent) };
     number.checked_mul(unit)?.checked_div(scale)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::schema::of_spec;
+
+    /// Fields that no child has: what they ask for is how and when the others become true.
+    const NOWHERE: [&str; 4] = ["configRollout", "migrations", "rollback", "securityProfile"];
+
+    #[test]
+    fn each_field_of_a_spec_has_its_place_in_a_child_or_is_known_to_have_none() {
+        let schema = of_spec();
+        let fields: BTreeSet<&str> =
+            schema["properties"].as_object().expect("fields").keys().map(String::as_str).collect();
+        let known = PLACES.iter().map(|(field, _, _)| *field).chain(NOWHERE);
+        assert_eq!(known.collect::<BTreeSet<_>>(), fields);
+    }
+}
