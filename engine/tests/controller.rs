@@ -1,4 +1,4 @@
-//! A small controller on the real thing: it copies each `ConfigMap` into a second one, which it owns.
+//! A small controller on an API server: it copies each `ConfigMap` into a second one, which it owns.
 
 mod support;
 

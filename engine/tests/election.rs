@@ -1,4 +1,4 @@
-//! Two processes and one Lease on the real thing: what they write stands in the order in which they led.
+//! Two processes and one Lease on an API server: what they write stands in the order in which they led.
 
 mod support;
 

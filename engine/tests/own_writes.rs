@@ -1,4 +1,4 @@
-//! Writes on the real thing: a precondition that does not hold is a conflict, and a reconciler that has written something
+//! Writes on an API server: a precondition that does not hold is a conflict, and a reconciler that has written something
 //! reads it at once, however late the watch is.
 
 mod support;

@@ -1,4 +1,4 @@
-//! Writes whose answers are lost, against a real API server: what may have been executed is not sent again unless that is
+//! Writes whose answers are lost, against an API server: what may have been executed is not sent again unless that is
 //! harmless.
 
 mod support;

@@ -1,4 +1,4 @@
-//! Several controllers on one cache of the real thing: one watch serves them all, and one who is slow holds up nobody.
+//! Several controllers on one cache of an API server: one watch serves them all, and one who is slow holds up nobody.
 
 mod support;
 

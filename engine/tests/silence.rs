@@ -1,4 +1,4 @@
-//! How soon a cache is up to date again after the network has failed it, on the real thing. Each test prints its time.
+//! How soon a cache is up to date again after the network has failed it, on an API server. Each test prints its time.
 //!
 //! The limits are generous, since the machine may be busy: what is promised is 20 s after silence, 1 s after a reset, and
 //! 5 s after a server is back.

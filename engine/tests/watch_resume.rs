@@ -1,4 +1,4 @@
-//! What a cache makes of a watch that ended, on the real thing: nothing is lost, nothing is told twice, and everything is
+//! What a cache makes of a watch that ended, on an API server: nothing is lost, nothing is told twice, and everything is
 //! listed again only where the server no longer knows what was missed.
 //!
 //! A 1.37 server says 410 in the stream of a watch, and by HTTP status to a list that it can't continue. A proxy may give

@@ -1,4 +1,4 @@
-//! The verbs that write, on the real thing: what each assumes, what it answers, and what it leaves behind.
+//! The verbs that write, on an API server: what each assumes, what it answers, and what it leaves behind.
 
 mod support;
 

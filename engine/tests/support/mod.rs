@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unused_imports)] // Each file of tests uses a part of it.
 
+mod answers;
+mod config_map;
 mod proxy;
 mod reflected;
 mod requests;
@@ -16,10 +18,12 @@ use std::time::{Duration, Instant};
 use engine::transport;
 use testbed::{Options, Server};
 
+pub(crate) use self::answers::refusal;
+pub(crate) use self::config_map::{ConfigMap, State, client, config_map};
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::reflected::Reflected;
 pub(crate) use self::requests::{Asked, Requests};
-pub(crate) use self::space::{ConfigMap, Space, State, client, config_map};
+pub(crate) use self::space::Space;
 
 /// Many times what anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::api::{Client, Entry};
 use engine::object::{Key, Object};
 use engine::reflector::Reflector;
-use engine::store::{self, Change, Reader};
+use engine::store::{self, Change, Reader, Stats};
 use tokio::task::JoinHandle;
 
 use super::{ConfigMap, State};
@@ -51,6 +51,11 @@ impl Reflected {
     /// Every change so far.
     pub(crate) fn changes(&self) -> Vec<Change<ConfigMap>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What has been counted of it.
+    pub(crate) fn stats(&self) -> Arc<Stats> {
+        self.reader.stats()[0].clone()
     }
 
     /// What happened to a name, a sign each: `+` it came, `~` it changed, `-` it went.

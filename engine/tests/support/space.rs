@@ -1,42 +1,15 @@
 //! A namespace of a cluster: `ConfigMap`s are written to it, and read from it, past all caches.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use engine::api::Client;
 use engine::config::Config;
-use engine::object::{Key, Metadata, Object, Resource};
+use engine::object::Key;
 use engine::transport::{self, Response, Service};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use testbed::Server;
 use tower::ServiceExt as _;
 
-/// As much of a `ConfigMap` as the tests read.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ConfigMap {
-    pub(crate) metadata: Metadata,
-    #[serde(default)]
-    pub(crate) data: BTreeMap<String, String>,
-}
-
-impl ConfigMap {
-    /// What it says under the one name that the tests use.
-    pub(crate) fn value(&self) -> &str {
-        self.data.get("value").map_or("", String::as_str)
-    }
-}
-
-impl Object for ConfigMap {
-    const RESOURCE: Resource = Resource { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
-/// Uid, version and value of each object, by name.
-pub(crate) type State = BTreeMap<String, (String, String, String)>;
+use super::{ConfigMap, State, client, config_map};
 
 /// A namespace.
 pub(crate) struct Space<'c> {
@@ -106,13 +79,4 @@ impl<'c> Space<'c> {
         });
         objects.collect()
     }
-}
-
-pub(crate) fn client(service: &Service) -> Client {
-    Client::new(service.clone(), "engine-test")
-}
-
-/// An object that is to be written.
-pub(crate) fn config_map(name: &str, value: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
 }
