@@ -1,6 +1,7 @@
 //! Migrations beside what else may run one, and of lists that change.
 
 use super::*;
+use crate::observe::Remnant;
 
 /// An Application whose first migration runs.
 fn migrating() -> World {
