@@ -8,7 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use testbed::{Component, Feature, Options};
 
-use crate::support::{Operator, Space, World, faults, let_time_pass, path, reason, record, wait_for, wait_until_good};
+use crate::support::{
+    OPERATOR, Operator, Space, World, faults, let_time_pass, path, reason, record, wait_for, wait_until_good,
+};
 
 const APPLICATIONS: u64 = 60;
 
@@ -92,13 +94,7 @@ fn whatever_is_killed_in_whatever_order_all_converges_and_falls_silent() {
         if counts == [APPLICATIONS; 3] { vec![] } else { vec![format!("{counts:?}")] }
     });
 
-    // The last events are still being told, one at a time.
-    wait_until_good("silence", || {
-        let before = world.requests_of_operator().len();
-        let_time_pass(QUIET);
-        let after = world.requests_of_operator().split_off(before);
-        after.iter().filter(|request| request.verb != "watch").map(|request| format!("{request:?}")).collect()
-    });
+    world.wait_for_silence(QUIET, OPERATOR, &[]);
     // Its end would look for refused requests, and an API server that has just started refuses what its roles, which it has
     // not read yet, allow (seen on 1.37).
     std::mem::forget(space);

@@ -17,7 +17,7 @@ const WHILE: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_deployment_of_somebody_else_is_left_alone_and_named() {
-    let Some(space) = Space::new("foreign-deployment").and_then(Space::with_kubectl) else { return };
+    let Some(space) = Space::new("foreign-deployment") else { return };
     let _operator = space.operator();
     let labels = json!({"app": "theirs"});
     let foreign = space.create(
@@ -49,7 +49,7 @@ fn a_deployment_of_somebody_else_is_left_alone_and_named() {
 
 #[test]
 fn a_service_that_another_controller_owns_is_left_alone_and_named() {
-    let Some(space) = Space::new("foreign-service").and_then(Space::with_kubectl) else { return };
+    let Some(space) = Space::new("foreign-service") else { return };
     let _operator = space.operator();
     let owner = space.create("configmaps", &json!({"metadata": {"name": "theirs"}}));
     let owner =
@@ -342,7 +342,7 @@ fn a_second_operator_that_renders_otherwise_is_yielded_to_and_named() {
 /// Seen: two operators, of which one allows what the other does not, wrote the status in turn, 74 times a second.
 #[test]
 fn two_operators_that_judge_otherwise_write_the_status_ever_more_rarely() {
-    let Some(space) = Space::new("judges").and_then(Space::with_kubectl) else { return };
+    let Some(space) = Space::new("judges") else { return };
     let _strict = space.operator();
     let _lax = space.world.operator(&["--namespace", &space.name, "--allow-volumes", "emptyDir"]);
     let volumes = json!([{"name": "scratch", "emptyDir": {}}]);
@@ -355,14 +355,13 @@ fn two_operators_that_judge_otherwise_write_the_status_ever_more_rarely() {
     let_time_pass(WHILE);
     record("writes of the status until each has yielded", before);
     assert!(before < 100 && told() - before <= 4, "{before}, {}", told());
-    let lax = space.kubectl(&["get", "deployment", "web-deployment", "--output=name"]);
-    assert!(lax.contains("web-deployment"), "what may be done is done: {lax}");
+    assert!(space.get("deployments", "web-deployment").is_some(), "what may be done is done");
 }
 
 /// Has another writer change the Service of an Application again and again, until the operator yields, and a while longer.
 #[track_caller]
 fn fight(name: &str, change: &Value) {
-    let Some(space) = Space::new(name).and_then(Space::with_kubectl) else { return };
+    let Some(space) = Space::new(name) else { return };
     let _operator = space.operator();
     space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
     space.wait_until_ready("web");
@@ -402,8 +401,10 @@ fn fight(name: &str, change: &Value) {
 #[track_caller]
 fn assert_warned(space: &Space<'_>, reason: &str) {
     wait_until_good(&format!("a warning {reason}"), || {
-        let events = space.kubectl(&["events", "--for", "application/web", "--types=Warning"]);
-        if events.contains(reason) { vec![] } else { vec![events] }
+        let mut events = space.list("events");
+        events.retain(|event| event["regarding"]["kind"] == "Application" && event["regarding"]["name"] == "web");
+        let is_told = events.iter().any(|event| event["type"] == "Warning" && event["reason"] == reason);
+        if is_told { vec![] } else { events.iter().map(Value::to_string).collect() }
     });
 }
 

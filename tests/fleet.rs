@@ -6,14 +6,12 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testbed::Options;
 
-use crate::support::{Children, OPERATOR, Request, Space, World, faults, let_time_pass, record, wait_for};
+use crate::support::{Children, OPERATOR, Request, Space, World, faults, for_each, let_time_pass, record, wait_for};
 
 const APPLICATIONS: usize = 500;
 
@@ -26,10 +24,6 @@ const MOST_WRITES: usize = 4;
 /// In which an operator that has something to do would have done it: it takes milliseconds.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// In which the fleet's events are sent: one after the other, with a rest after each. They take from half a minute on a machine
-/// that is awake to three on one that has to wake up for each.
-const TELLING: Duration = Duration::from_mins(10);
-
 /// Between two looks at the whole fleet, which cost the API server more than the operator does.
 const REST: Duration = Duration::from_millis(500);
 
@@ -38,13 +32,15 @@ fn a_fleet_costs_four_writes_each_and_no_reads_and_standing_still_costs_nothing(
     let Some(world) = World::start(Options::api_only()) else { return };
     let mut operator = world.operator(&[]);
     let space = world.space("fleet");
-    create(&space);
+    for_each(APPLICATIONS as u64, CLIENTS, |name| {
+        space.application(name, &json!({"image": "nginx:1.29", "replicas": 2, "port": 8080}));
+    });
     wait_for("the fleet to converge", || {
         let_time_pass(REST);
         amiss(&space).is_empty().then_some(())
     });
     // Nothing changes, and nothing is asked or told any more.
-    let requests = until_quiet(&world);
+    let requests = world.wait_for_silence(QUIET, OPERATOR, &[]);
 
     let created = world.requests().into_iter().filter(|request| request.user == "admin" && request.verb == "create");
     let created: Vec<_> =
@@ -79,26 +75,8 @@ fn a_fleet_costs_four_writes_each_and_no_reads_and_standing_still_costs_nothing(
     let after = world.requests_of_operator().split_off(before);
     let others: Vec<_> = after.iter().filter(|request| !matches!(request.verb.as_str(), "list" | "watch")).collect();
     assert_eq!(others, Vec::<&Request>::new(), "a restart over a converged fleet changes nothing and tells nothing");
-    assert_eq!(during(&world, QUIET), Vec::<Request>::new());
+    assert_eq!(world.requests_during(QUIET, OPERATOR, &[]), Vec::<Request>::new());
     assert_eq!(amiss(&space), Vec::<String>::new());
-}
-
-fn create(space: &Space<'_>) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= APPLICATIONS {
-                        break;
-                    }
-                    let spec = json!({"image": "nginx:1.29", "replicas": 2, "port": 8080});
-                    space.application(&format!("app-{index}"), &spec);
-                }
-            });
-        }
-    });
 }
 
 /// What is not yet as it should be; of many faults the first few.
@@ -121,23 +99,6 @@ fn amiss(space: &Space<'_>) -> Vec<String> {
         found
     });
     faults.take(3).collect()
-}
-
-/// The operator's requests once there are no more of them. The last are events.
-fn until_quiet(world: &World) -> Vec<Request> {
-    let began = Instant::now();
-    while !during(world, QUIET).is_empty() {
-        assert!(began.elapsed() < TELLING, "there is no end to what is told");
-    }
-    world.requests_of_operator()
-}
-
-/// What the operator asks for in a while, but for watches, which have been open before or take the place of one.
-fn during(world: &World, time: Duration) -> Vec<Request> {
-    let before = world.requests_of_operator().len();
-    let_time_pass(time);
-    let requests = world.requests_of_operator().split_off(before);
-    requests.into_iter().filter(|request| request.verb != "watch").collect()
 }
 
 /// The writes for each Application, whose name all its objects' names begin with.

@@ -11,16 +11,14 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cluster::Options;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use testbed::Options;
 
 use crate::support::{
-    OPERATOR, Operator, Request, Space, World, let_time_pass, reason, record, report_ready, wait_for,
+    OPERATOR, Operator, Request, Space, World, for_each, let_time_pass, reason, record, report_ready, wait_for,
 };
 
 /// The page with the table.
@@ -31,9 +29,6 @@ const OTHER: &str = "limited";
 
 /// In which an operator that has something to do would have done it: it takes milliseconds, and a second to tell by events.
 const QUIET: Duration = Duration::from_millis(1_500);
-
-/// In which the events of the largest fleet are sent: one after the other, with a rest after each.
-const TELLING: Duration = Duration::from_mins(10);
 
 /// Clients that create and report on a fleet.
 const CLIENTS: usize = 8;
@@ -122,12 +117,7 @@ impl<'w> Counted<'w> {
 
     /// Its requests once there are no more of them.
     fn until_quiet(&self) -> Vec<Request> {
-        wait_for("the operator to fall silent", || {
-            let before = self.world.requests_of(self.user).len();
-            let_time_pass(QUIET);
-            let requests = self.world.requests_of(self.user);
-            (requests.len() == before).then_some(requests)
-        })
+        self.world.wait_for_silence(QUIET, self.user, &[])
     }
 
     /// The requests that `change` costs one that is silent, but for watches, which are open all the time.
@@ -203,15 +193,6 @@ fn report(space: &Space<'_>, application: &str) {
     }
 }
 
-/// Waits until the operator has told that an Application is ready.
-fn wait_until_ready(space: &Space<'_>, application: &str) {
-    wait_for(&format!("{application} to be ready"), || {
-        let seen = space.get("applications", application)?;
-        let is_seen = seen["status"]["observedGeneration"] == seen["metadata"]["generation"];
-        (is_seen && reason(&seen, "Ready").0 == "True").then_some(())
-    });
-}
-
 #[test]
 fn each_kind_of_change_costs_the_requests_that_the_page_says() {
     let Some(world) = World::start(Options::api_only()) else { return };
@@ -228,7 +209,7 @@ fn each_kind_of_change_costs_the_requests_that_the_page_says() {
     for (name, _) in named.iter().filter(|(_, change)| change.before.is_some()) {
         wait_for("the Deployment", || space.get("deployments", &format!("{name}-deployment")));
         report(&space, name);
-        wait_until_ready(&space, name);
+        space.wait_for_status(name, "to be ready", |seen| reason(seen, "Ready").0 == "True");
     }
     counted.until_quiet();
 
@@ -240,7 +221,7 @@ fn each_kind_of_change_costs_the_requests_that_the_page_says() {
             report(&space, name);
         });
         if space.get("applications", name).is_some() {
-            wait_until_ready(&space, name);
+            space.wait_for_status(name, "to be ready", |seen| reason(seen, "Ready").0 == "True");
         }
         rows.push((change.name, cost.cell()));
     }
@@ -279,24 +260,6 @@ fn setting(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
-/// Does something for each of a fleet's Applications, several at a time.
-fn for_each(applications: u64, act: impl Fn(&str) + Sync) {
-    let next = AtomicU64::new(0);
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= applications {
-                        break;
-                    }
-                    act(&format!("app-{index}"));
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_converged_fleet_costs_watches_and_the_lease_and_nothing_else() {
     let Some(world) = World::start(Options::api_only()) else { return };
@@ -304,32 +267,24 @@ fn a_converged_fleet_costs_watches_and_the_lease_and_nothing_else() {
     let time = Duration::from_secs(setting("IDLE_SECONDS", 20));
     let mut operator = world.operator(&["--leader-elect"]);
     let space = world.space("idle");
-    for_each(applications, |name| {
+    for_each(applications, CLIENTS, |name| {
         space.application(name, &json!({"image": "nginx:1", "replicas": 2, "port": 80}));
     });
-    for_each(applications, |name| {
+    for_each(applications, CLIENTS, |name| {
         wait_for("the Deployment", || space.get("deployments", &format!("{name}-deployment")));
     });
-    for_each(applications, |name| report(&space, name));
-    for_each(applications, |name| wait_until_ready(&space, name));
-    let others = |from: Timestamp| -> Vec<Request> {
-        let requests = world.requests_of_operator().into_iter().filter(|request| request.at >= from);
-        requests.filter(|request| request.resource != "leases" && request.verb != "watch").collect()
-    };
-    let began = Instant::now();
-    loop {
-        let from = Timestamp::now();
-        let_time_pass(QUIET);
-        if others(from).is_empty() {
-            break;
-        }
-        assert!(began.elapsed() < TELLING, "there is no end to what is told");
-    }
+    for_each(applications, CLIENTS, |name| report(&space, name));
+    for_each(applications, CLIENTS, |name| {
+        space.wait_for_status(name, "to be ready", |seen| reason(seen, "Ready").0 == "True");
+    });
+    world.wait_for_silence(QUIET, OPERATOR, &["leases"]);
 
     let (from, used) = (Timestamp::now(), operator.processor_seconds());
     let_time_pass(time);
     let (until, used) = (Timestamp::now(), operator.processor_seconds() - used);
-    assert_eq!(others(from), Vec::<Request>::new(), "nothing has changed");
+    let others = world.requests_of_operator().into_iter().filter(|request| request.at >= from);
+    let others = others.filter(|request| request.resource != "leases" && request.verb != "watch");
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<Request>::new(), "nothing has changed");
     // A watch is known once it has ended.
     operator.terminate();
     operator.wait();

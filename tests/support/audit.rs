@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{OPERATOR, World, wait_for};
+use super::{OPERATOR, World, let_time_pass, wait_for};
+
+/// In which all that is to be told is told. Events are sent one after the other, with a rest after each: those of five hundred
+/// Applications take from half a minute on a machine that is awake to three on one that has to wake up for each.
+const TELLING: Duration = Duration::from_mins(10);
 
 /// A request that the API server has answered. A watch is answered when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,29 @@ impl World {
         let log = self.audit_log();
         let own = log.lines().filter(|line| line.contains(user)).filter_map(Request::parse);
         own.filter(|request| request.user == user).collect()
+    }
+
+    /// What a user asks for in a while, but for watches, which have been open before or take the place of one, and but for what
+    /// is about the resources `beside`.
+    pub(crate) fn requests_during(&self, time: Duration, user: &str, beside: &[&str]) -> Vec<Request> {
+        let before = self.requests_of(user).len();
+        let_time_pass(time);
+        let mut requests = self.requests_of(user).split_off(before);
+        requests.retain(|request| request.verb != "watch" && !beside.contains(&&*request.resource));
+        requests
+    }
+
+    /// A user's requests, once there are [none of these](Self::requests_during) for as long as `quiet`. The last are events.
+    #[track_caller]
+    pub(crate) fn wait_for_silence(&self, quiet: Duration, user: &str, beside: &[&str]) -> Vec<Request> {
+        let start = Instant::now();
+        loop {
+            let requests = self.requests_during(quiet, user, beside);
+            if requests.is_empty() {
+                return self.requests_of(user);
+            }
+            assert!(start.elapsed() < TELLING, "waited {TELLING:?} in vain for silence of {user}: {requests:#?}");
+        }
     }
 
     /// The operator's requests that it had no permission for.

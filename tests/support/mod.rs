@@ -7,6 +7,7 @@
 
 mod api;
 mod audit;
+mod fleet;
 mod gateway;
 mod leash;
 mod operator;
@@ -26,6 +27,7 @@ use testbed::{Component, Components, Options, Server};
 
 pub(crate) use self::api::path;
 pub(crate) use self::audit::Request;
+pub(crate) use self::fleet::for_each;
 pub(crate) use self::gateway::install_gateway_api;
 pub(crate) use self::operator::{Operator, let_time_pass};
 pub(crate) use self::pods::report_ready;
