@@ -3,8 +3,6 @@
 //! Clients with types of their own send it (`kubectl create namespace NAME`), and take JSON for an answer. The real server reads
 //! both; its own wire format is `runtime.Unknown` around the object's message.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -30,13 +28,12 @@ enum Wire<'b> {
 }
 
 /// The request with its body as JSON, if that is protobuf of a type that is known. Any other stays as it is.
-pub fn request(request: &Request) -> Cow<'_, Request> {
+pub fn request(request: Request) -> Request {
     if request.content_type != MEDIA {
-        return Cow::Borrowed(request);
+        return request;
     }
-    let Some(body) = object(&request.body) else { return Cow::Borrowed(request) };
-    let body = body.to_string().into_bytes();
-    Cow::Owned(Request { content_type: "application/json".into(), body, ..request.clone() })
+    let Some(body) = object(&request.body) else { return request };
+    Request { content_type: "application/json".into(), body: body.to_string().into_bytes(), ..request }
 }
 
 /// The object that a body holds.

@@ -84,8 +84,6 @@ impl Server {
     }
 
     fn answer(&mut self, now: Timestamp, request: &Request) -> Result<Answer, Failure> {
-        let request = protobuf::request(request);
-        let request = &*request;
         if let Some(review) = review::answer(request) {
             return Ok(Answer::Document { code: 201, body: review?, warnings: Vec::new() });
         }

@@ -16,6 +16,7 @@ use tower::service_fn;
 
 use crate::controllers::Controllers;
 use crate::discovery;
+use crate::protobuf;
 use crate::request::Request;
 use crate::server::{Answer, Server};
 use crate::watch::Watch;
@@ -56,7 +57,7 @@ impl Simulator {
     pub fn service(&self) -> transport::Service {
         let simulator = self.clone();
         transport::Service::new(service_fn(move |request: transport::Request| {
-            let response = simulator.respond(&request);
+            let response = simulator.respond(&decode(request));
             async move { Ok::<_, transport::Error>(response) }
         }))
     }
@@ -105,10 +106,11 @@ impl Simulator {
         self.changed.send_modify(|_| ());
     }
 
-    fn respond(&self, request: &transport::Request) -> Response {
+    /// Answers a request.
+    pub(crate) fn respond(&self, request: &Request) -> Response {
         let answer = {
             let mut server = self.lock();
-            let answer = server.handle((self.clock)(), &decode(request));
+            let answer = server.handle((self.clock)(), request);
             self.tell(&server);
             answer
         };
@@ -174,17 +176,18 @@ fn never(never: Infallible) -> transport::Error {
     match never {}
 }
 
-/// A request, as the server reads it.
-pub(crate) fn decode(request: &transport::Request) -> Request {
+/// A request, as the server reads it: its body in JSON, if that can be.
+pub(crate) fn decode(request: transport::Request) -> Request {
+    let (head, body) = request.into_parts();
     let whole = |name: http::HeaderName| {
-        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
-    let uri = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    Request {
+    let uri = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    protobuf::request(Request {
         accept: whole(http::header::ACCEPT),
         content_type: whole(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned(),
         user_agent: whole(http::header::USER_AGENT),
-        body: request.body().to_vec(),
-        ..Request::new(request.method().as_str(), uri)
-    }
+        body: body.into(),
+        ..Request::new(head.method.as_str(), uri)
+    })
 }

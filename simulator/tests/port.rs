@@ -56,7 +56,8 @@ fn kubeconfig(access: &Access, folder: &Path, address: SocketAddr, user: &str) -
 }
 
 async fn ask(service: &Service, method: &str, uri: &str, body: &'static str) -> transport::Response {
-    let request = http::Request::builder().method(method).uri(uri).header("content-type", "application/json");
+    let kind = if body.starts_with("k8s\0") { "application/vnd.kubernetes.protobuf" } else { "application/json" };
+    let request = http::Request::builder().method(method).uri(uri).header("content-type", kind);
     let request = request.body(bytes::Bytes::from_static(body.as_bytes())).expect("a request");
     service.clone().oneshot(request).await.expect("an answer")
 }
@@ -92,12 +93,16 @@ async fn each_request_is_logged_when_it_is_answered_and_a_watch_when_it_ends() {
     let maps = "/api/v1/namespaces/default/configmaps";
     let watch = ask(&jane, "GET", &format!("{maps}?watch=1&timeoutSeconds=60"), "").await;
     assert_eq!(ask(&jane, "POST", maps, r#"{"metadata": {"name": "a"}}"#).await.status(), 201);
+    // The same kind in protobuf, as kubectl sends it, with the name `p`.
+    let binary = "k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x05\x0a\x03\x0a\x01p";
+    assert_eq!(ask(&jane, "POST", maps, binary).await.status(), 201);
     assert_eq!(ask(&joe, "GET", &format!("{maps}/b"), "").await.status(), 404);
-    let so_far = [json!(["jane", "create", "a", 201]), json!(["joe", "get", "b", 404])];
+    let so_far =
+        [json!(["jane", "create", "a", 201]), json!(["jane", "create", "p", 201]), json!(["joe", "get", "b", 404])];
     assert_eq!(seen(), so_far);
     stop.give();
     watch.into_body().collect().await.expect("a watch that ends well");
     served.await.expect("no panic");
-    assert_eq!(seen()[2..], [json!(["jane", "watch", null, 200])]);
+    assert_eq!(seen()[3..], [json!(["jane", "watch", null, 200])]);
     std::fs::remove_dir_all(folder).expect("it goes");
 }

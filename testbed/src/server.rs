@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// The API server's log of requests: a line of JSON for each one that it has answered, which may come a moment after the
-    /// answer. A watch is logged when it ends.
+    /// answer. A watch is logged when it ends. The simulator leaves out questions of health, 401 and 413.
     pub fn audit_log(&self) -> PathBuf {
         match &self.which {
             Which::Real(cluster) => cluster.audit_log(),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use engine::shutdown::Shutdown;
-use engine::transport::{self, Body, Service};
+use engine::transport::{self, Body};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, BodyStream, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,7 +21,6 @@ use hyper_util::server::conn::auto::Builder;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
 
 use super::access::Access;
 use super::log::{Log, Pending};
@@ -46,7 +46,6 @@ const REVIEWS: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 pub struct Door {
     acceptor: TlsAcceptor,
     simulator: Simulator,
-    service: Service,
     access: Arc<Access>,
     log: Option<Arc<Log>>,
 }
@@ -76,11 +75,10 @@ impl Door {
     /// A door to a simulator, for those whom `access` knows.
     pub fn new(simulator: &Simulator, access: &Arc<Access>) -> Self {
         let acceptor = TlsAcceptor::from(access.settings.clone());
-        let (simulator, service) = (simulator.clone(), simulator.service());
-        Self { acceptor, simulator, service, access: access.clone(), log: None }
+        Self { acceptor, simulator: simulator.clone(), access: access.clone(), log: None }
     }
 
-    /// The same, where each request is logged.
+    /// The same, where requests are logged: those of which [`Log`] says so.
     pub fn logged(self, log: Arc<Log>) -> Self {
         Self { log: Some(log), ..self }
     }
@@ -106,30 +104,22 @@ impl Door {
         let impersonated = User::impersonated(headers);
         let encodings = text(&head.headers, &ACCEPT_ENCODING);
         let compresses = encodings.split(',').any(|one| one.trim().starts_with("gzip"));
-        let query = head.uri.query().unwrap_or_default();
-        let says = |name: &str| {
-            let is = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| key == name && is_true(value));
-            query.split('&').any(is)
-        };
-        let (is_watch, is_initial) = (says("watch"), says("sendInitialEvents"));
         let Ok(body) = Limited::new(body, LONGEST).collect().await else {
             let message = format!("Request entity too large: limit is {LONGEST}");
             return refuse(&Failure { code: 413, reason: "RequestEntityTooLarge", message, details: None });
         };
-        let request = transport::Request::from_parts(head, body.to_bytes());
+        let uri = head.uri.clone();
+        let request = service::decode(transport::Request::from_parts(head, body.to_bytes()));
+        let (is_watch, is_initial) = (request.is_set("watch"), request.is_set("sendInitialEvents"));
         let mut pending = self.log.clone().map(|log| {
-            let uri = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-            let read = service::decode(&request);
-            let entry = Entry::new(user.clone(), impersonated.clone(), &read, uri, received);
+            let uri = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            let entry = Entry::new(user.clone(), impersonated.clone(), &request, uri, received);
             Pending { log, simulator: self.simulator.clone(), entry, code: None }
         });
-        let response = if request.method() == Method::POST && request.uri().path() == REVIEWS {
+        let response = if request.method == "POST" && request.path == REVIEWS {
             told(StatusCode::CREATED, &impersonated.unwrap_or(user).review(received))
         } else {
-            match self.service.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(error) => refuse(&Failure::internal(error.to_string())),
-            }
+            self.simulator.respond(&request)
         };
         if let Some(pending) = &mut pending {
             pending.code = Some(response.status().as_u16());
@@ -176,10 +166,6 @@ async fn compressed(response: Response<Body>, is_watch: bool) -> Response<Body> 
     };
     head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     Response::from_parts(head, body)
-}
-
-fn is_true(value: &str) -> bool {
-    matches!(value, "true" | "1")
 }
 
 /// A member of gzip.

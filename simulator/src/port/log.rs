@@ -1,4 +1,5 @@
-//! The audit log as a file: a line of JSON for each request that was answered. A watch is answered when it ends.
+//! The audit log as a file: a line of JSON for each request that the server has answered, and not the port before it. A watch is
+//! answered when it ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::audit::Entry;
 use crate::service::Simulator;
 
-/// A file to which requests are added.
+/// A file to which requests are added once they are answered: a watch when it ends. Questions of health, and what is refused
+/// since nobody knows its token (401) or its body is too long (413), are left out.
 #[derive(Debug)]
 pub struct Log {
     file: Mutex<File>,
