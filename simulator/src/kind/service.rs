@@ -21,8 +21,10 @@ pub(super) fn default(object: &mut Value) {
     if spec["type"] == "LoadBalancer" {
         fill(spec, "allocateLoadBalancerNodePorts", true.into());
     }
-    if spec["sessionAffinity"] == "ClientIP" && spec.get("sessionAffinityConfig").is_none() {
-        spec.insert("sessionAffinityConfig".into(), json!({"clientIP": {"timeoutSeconds": 10_800}}));
+    if spec["sessionAffinity"] == "None" {
+        spec.remove("sessionAffinityConfig");
+    } else {
+        fill(spec, "sessionAffinityConfig", json!({"clientIP": {"timeoutSeconds": 10_800}}));
     }
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         let port = object::map(port);
@@ -82,6 +84,7 @@ pub(super) fn prepare(object: &mut Value, old: Option<&Value>, identities: &mut 
     for (name, goes) in [
         ("externalTrafficPolicy", has_node_ports(&before) && !has_node_ports(spec)),
         ("allocateLoadBalancerNodePorts", is_balanced(&before) && !is_balanced(spec)),
+        ("loadBalancerClass", is_balanced(&before) && !is_balanced(spec)),
     ] {
         if goes && spec.get(name) == before.get(name) {
             spec.remove(name);
@@ -181,6 +184,16 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
         if ports[..index].iter().any(|other| taken(&other)) {
             causes.push(Cause::duplicate(format!("spec.ports[{index}].nodePort"), &port["nodePort"].to_string()));
         }
+    }
+    let class = &spec["loadBalancerClass"];
+    let is_balanced = |object: &Value| object["spec"].as_object().is_some_and(is_balanced);
+    let before = old.filter(|old| is_balanced(old)).map(|old| &old["spec"]["loadBalancerClass"]);
+    if !is_balanced(object) {
+        if !class.is_null() {
+            causes.push(Cause::forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"));
+        }
+    } else if before.is_some_and(|before| before != class) {
+        causes.push(Cause::invalid("spec.loadBalancerClass", &class.to_string(), "may not change once set"));
     }
     let address = |object: &Value| object["spec"]["clusterIP"].clone();
     let was = old.map(address).unwrap_or_default();
