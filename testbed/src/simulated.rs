@@ -1,7 +1,6 @@
 //! The simulator as a cluster: an API server on a port of this machine that can be killed, started again and paused, with what
 //! it knows kept as etcd keeps it, and controllers behind it.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -30,7 +29,8 @@ pub(crate) struct Simulated {
     /// None while it is killed.
     running: Mutex<Option<Running>>,
     parts: Parts,
-    tokens: BTreeMap<String, String>,
+    /// That of the user that may do everything.
+    token: String,
     folder: Folder,
 }
 
@@ -62,13 +62,9 @@ impl Simulated {
         let folder = Folder::claim(&folder::runs(), options.name.as_deref()).expect("a folder");
         let access = Arc::new(Access::new().expect("certificates"));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free().expect("a port")));
-        let admin = ("admin", User::admin(), folder.path().join("kubeconfig"));
-        let others = options.users.iter().map(|name| (&**name, User::named(name), own(folder.path(), name)));
-        let mut tokens = BTreeMap::new();
-        for (name, user, file) in std::iter::once(admin).chain(others) {
-            let token = access.issue(user).expect("a token");
-            access.write(&file, address, &token).expect("a file in the folder");
-            tokens.insert(name.to_owned(), token);
+        let token = introduce(&access, User::admin(), &folder.path().join("kubeconfig"), address);
+        for name in &options.users {
+            introduce(&access, User::named(name), &own(folder.path(), name), address);
         }
         let parts = Parts {
             simulator: Simulator::new(SEED, Arc::new(jiff::Timestamp::now)),
@@ -79,7 +75,7 @@ impl Simulated {
             compaction: compaction(options),
         };
         let running = Mutex::new(Some(Running::start(parts.clone())));
-        Self { running, parts, tokens, folder }
+        Self { running, parts, token, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -91,12 +87,13 @@ impl Simulated {
     }
 
     pub(crate) fn kubeconfig_for(&self, user: &str) -> PathBuf {
-        assert!(self.tokens.contains_key(user), "{user} is not among the users of this server's options");
-        own(self.folder.path(), user)
+        let file = own(self.folder.path(), user);
+        assert!(file.exists(), "{user} is not among the users of this server's options");
+        file
     }
 
     pub(crate) fn token(&self) -> &str {
-        &self.tokens["admin"]
+        &self.token
     }
 
     /// A token for another user.
@@ -227,6 +224,13 @@ fn compaction(options: &Options) -> Option<Duration> {
         }
     }
     period
+}
+
+/// Makes a user known: writes its kubeconfig, and returns its token.
+fn introduce(access: &Access, user: User, kubeconfig: &Path, address: SocketAddr) -> String {
+    let token = access.issue(user).expect("a token");
+    access.write(kubeconfig, address, &token).expect("a file in the folder");
+    token
 }
 
 fn own(folder: &Path, user: &str) -> PathBuf {

@@ -70,13 +70,8 @@ fn is_gone(state: &State, place: &Place, owner: &Value) -> bool {
 /// Takes the owner out of its dependents, and then lets it go.
 fn orphan(state: &State, place: &Place, object: &Value) -> Step {
     let uid = object::text(object, "uid");
-    let freed = |(place, dependent): (&Place, &std::sync::Arc<Value>)| {
-        let rest: Vec<&Value> = object::owners(dependent).iter().filter(|owner| owner["uid"] != uid).collect();
-        let own = object::text(dependent, "uid");
-        let rest = if rest.is_empty() { Value::Null } else { json!(rest) };
-        Write::merge(place, json!({"metadata": {"uid": own, "ownerReferences": rest}}))
-    };
-    let writes: Vec<Write> = state.history.dependents(uid).map(freed).collect();
+    let writes: Vec<Write> =
+        state.history.dependents(uid).map(|(place, dependent)| owned::disown(place, dependent, uid)).collect();
     if writes.is_empty() { release(place, object, ORPHAN) } else { Step { writes, again: None } }
 }
 

@@ -38,23 +38,23 @@ pub(super) fn claim(state: &State, resource: &str, owner: &Value) -> Vec<Write> 
     if object::is_terminating(owner) {
         return Vec::new();
     }
-    let counts = |object: &Arc<Value>| !object::is_terminating(object) && !is_over(object);
     let finds = |object: &Arc<Value>| selector::selects(&owner["spec"]["selector"], object);
-    let orphans = state.history.unowned(resource, object::text(owner, "namespace")).filter(|one| counts(one));
+    let orphans = state.history.unowned(resource, object::text(owner, "namespace")).filter(|one| is_active(one));
     let adopt = |object: &Arc<Value>| {
         let metadata = json!({"uid": object::text(object, "uid"), "ownerReferences": [reference(owner)]});
         Write::merge(&place(resource, object), json!({"metadata": metadata}))
     };
-    let release = |object: &Arc<Value>| {
-        let others = object::owners(object).iter().filter(|one| one["uid"] != owner["metadata"]["uid"]);
-        let others: Vec<&Value> = others.collect();
-        let others = if others.is_empty() { Value::Null } else { json!(others) };
-        let metadata = json!({"uid": object::text(object, "uid"), "ownerReferences": others});
-        Write::merge(&place(resource, object), json!({"metadata": metadata}))
-    };
+    let release = |object: &Arc<Value>| disown(&place(resource, object), object, object::text(owner, "uid"));
     let own = controlled(state, resource, owner);
-    let lost = own.iter().filter(|one| counts(one) && !finds(one));
+    let lost = own.iter().filter(|one| is_active(one) && !finds(one));
     orphans.filter(|one| finds(one)).map(adopt).chain(lost.map(release)).collect()
+}
+
+/// The write by which an object is no longer owned by `owner`.
+pub(super) fn disown(place: &Place, object: &Value, owner: &str) -> Write {
+    let others: Vec<&Value> = object::owners(object).iter().filter(|one| one["uid"] != owner).collect();
+    let others = if others.is_empty() { Value::Null } else { json!(others) };
+    Write::merge(place, json!({"metadata": {"uid": object::text(object, "uid"), "ownerReferences": others}}))
 }
 
 /// The reference by which `owner` controls something.

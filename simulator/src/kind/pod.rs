@@ -47,19 +47,9 @@ pub(super) fn prepare(object: &mut Value) {
 fn quality(spec: &Value) -> &'static str {
     let lists = ["containers", "initContainers"].map(|name| spec[name].as_array());
     let all = || lists.into_iter().flatten().flatten().map(|container| &container["resources"]);
-    let asks = |resources: &Value, kind: &str, name: &str| {
-        resources[kind][name].as_str().map_or_else(|| resources[kind][name].to_string(), str::to_owned)
-    };
-    let is_guaranteed = |resources: &Value| {
-        ["cpu", "memory"].iter().all(|name| {
-            let limit = asks(resources, "limits", name);
-            let request = asks(resources, "requests", name);
-            limit != "null" && (request == limit || request == "null")
-        })
-    };
     if all().all(|resources| resources["limits"].is_null() && resources["requests"].is_null()) {
         "BestEffort"
-    } else if all().all(is_guaranteed) {
+    } else if all().all(resources::is_guaranteed) {
         "Guaranteed"
     } else {
         "Burstable"

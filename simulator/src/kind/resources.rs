@@ -34,6 +34,14 @@ pub(super) fn validate(resources: &Value, path: &str) -> Vec<Cause> {
     causes
 }
 
+/// Whether what a container asks for of processor and memory is what it may have.
+pub(super) fn is_guaranteed(resources: &Value) -> bool {
+    ["cpu", "memory"].iter().all(|name| {
+        let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
+        !limit.is_null() && (request.is_null() || nanos(request) == nanos(limit))
+    })
+}
+
 fn text(quantity: &Value) -> String {
     quantity.as_str().map_or_else(|| quantity.to_string(), str::to_owned)
 }
@@ -87,6 +95,15 @@ mod tests {
         }
         assert!(nanos(&json!(2)) > nanos(&json!("1999m")));
         assert_eq!((nanos(&json!("512MB")), nanos(&json!("a"))), (None, None));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_guaranteed_if_it_is_the_limit_in_whatever_unit() {
+        let limits = json!({"cpu": "500m", "memory": "1Gi"});
+        let asks = |requests: Value| is_guaranteed(&json!({"requests": requests, "limits": limits}));
+        assert!(asks(json!({"cpu": "0.5", "memory": "1024Mi"})) && asks(Value::Null));
+        assert!(!asks(json!({"cpu": "0.4", "memory": "1Gi"})));
+        assert!(!is_guaranteed(&json!({"limits": {"cpu": "1"}})), "memory has no limit");
     }
 
     #[test]
