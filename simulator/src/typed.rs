@@ -229,20 +229,24 @@ pub fn remove(schema: &Schema, value: &Value, set: &Fields) -> Option<Value> {
     }
 }
 
-/// Why a value can't be applied: a field that its schema does not have, or an item that is there twice.
-pub fn problem(schema: &Schema, value: &Value) -> Option<String> {
+/// Why a value can't be applied: each field that its schema does not have, and each item that is there twice.
+pub fn problems(schema: &Schema, value: &Value) -> Vec<String> {
+    let within = |step: String, schema: &Schema, value: &Value| -> Vec<String> {
+        problems(schema, value).into_iter().map(|problem| step.clone() + &problem).collect()
+    };
     match (&schema.shape, value) {
-        (Shape::Map { fields, others, .. }, Value::Object(map)) => map.iter().find_map(|(name, inner)| {
-            let problem = match fields.get(name).or(others.as_ref()) {
-                Some(field) => problem(field, inner)?,
-                None if fields.is_empty() => return None,
-                None => ": field not declared in schema".to_owned(),
-            };
-            Some(format!(".{name}{problem}"))
-        }),
+        (Shape::Map { fields, others, .. }, Value::Object(map)) => {
+            let found = map.iter().flat_map(|(name, inner)| match fields.get(name).or(others.as_ref()) {
+                Some(field) => within(format!(".{name}"), field, inner),
+                None if fields.is_empty() => vec![],
+                None => vec![format!(".{name}: field not declared in schema")],
+            });
+            found.collect()
+        }
         (Shape::List { items, keys }, Value::Array(list)) => {
             let mut known = BTreeSet::new();
-            list.iter().enumerate().find_map(|(index, item)| {
+            let mut found = Vec::new();
+            for (index, item) in list.iter().enumerate() {
                 let step = item_step(keys, items, item);
                 let shown = |step: &str| {
                     let mut outer = Fields::default();
@@ -250,13 +254,13 @@ pub fn problem(schema: &Schema, value: &Value) -> Option<String> {
                     outer.paths().concat()
                 };
                 let place = step.as_deref().map_or_else(|| format!("[{index}]"), shown);
-                if let Some(problem) = problem(items, item) {
-                    return Some(place + &problem);
+                if !step.is_none_or(|step| known.insert(step)) {
+                    found.push(format!(": duplicate entries for key {place}"));
                 }
-                let is_new = step.is_none_or(|step| known.insert(step));
-                (!is_new).then(|| format!(": duplicate entries for key {place}"))
-            })
+                found.extend(within(place, items, item));
+            }
+            found
         }
-        _ => None,
+        _ => vec![],
     }
 }

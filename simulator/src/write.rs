@@ -138,12 +138,15 @@ fn apply(state: &mut State, call: &Call<'_>) -> Written {
     if !object::metadata(&applied).get("managedFields").is_none_or(Value::is_null) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
-    if let Some(problem) = typed::problem(&call.resource.schema, &applied) {
+    let problems = typed::problems(&call.resource.schema, &applied);
+    if !problems.is_empty() {
+        let told =
+            if let [only] = &problems[..] { only.clone() } else { format!("errors:\n  {}", problems.join("\n  ")) };
         let name = object::text(&applied, "name");
         let (group, version) = (&call.resource.group, &call.resource.version);
         let space = object::text(&applied, "namespace");
         let message = format!(
-            "failed to create typed patch object ({space}/{name}; {group}/{version}, Kind={}): {problem}",
+            "failed to create typed patch object ({space}/{name}; {group}/{version}, Kind={}): {told}",
             call.resource.kind
         );
         return Err(Failure { code: 500, reason: "", message, details: None });
