@@ -26,7 +26,9 @@ pub(crate) fn table(results: &[Measured]) -> String {
                     .filter_map(|result| result.values.get(metric).copied())
                     .collect();
                 values.sort_by(f64::total_cmp);
-                (!values.is_empty()).then(|| (values[values.len() / 2], values[0], values[values.len() - 1]))
+                let (least, most) = (*values.first()?, *values.last()?);
+                let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+                Some((median, least, most))
             };
             let ours = of(OURS).map(|(median, _, _)| median);
             let _ = write!(text, "|{metric}|");
