@@ -167,3 +167,8 @@ pub fn validate(resource: &Resource, subresource: &str, object: &Value, old: Opt
         Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain => Vec::new(),
     }
 }
+
+/// Whether each value is of the type that the schema says. Those of built-in types are, or they could not have been decoded.
+pub fn is_of_its_types(resource: &Resource, object: &Value) -> bool {
+    resource.nature != Nature::Custom || custom::is_of_its_types(resource, object)
+}

@@ -229,6 +229,19 @@ pub fn remove(schema: &Schema, value: &Value, set: &Fields) -> Option<Value> {
     }
 }
 
+/// Whether the items of all lists in a value can be told apart by their keys.
+pub fn has_keys(schema: &Schema, value: &Value) -> bool {
+    match (&schema.shape, value) {
+        (Shape::Map { fields, others, .. }, Value::Object(map)) => map
+            .iter()
+            .all(|(name, inner)| fields.get(name).or(others.as_ref()).is_none_or(|field| has_keys(field, inner))),
+        (Shape::List { items, keys }, Value::Array(list)) => list
+            .iter()
+            .all(|item| (*keys == Keys::Atomic || item_step(keys, items, item).is_some()) && has_keys(items, item)),
+        _ => true,
+    }
+}
+
 /// Why a value can't be applied: each field that its schema does not have, and each item that is there twice.
 pub fn problems(schema: &Schema, value: &Value) -> Vec<String> {
     let within = |step: String, schema: &Schema, value: &Value| -> Vec<String> {

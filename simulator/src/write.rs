@@ -217,7 +217,15 @@ fn requested(new: &Value, old: Option<&Value>) -> Managed {
 
 fn updated(call: &Call<'_>, old: &Value, new: &Value) -> Managed {
     let kind = kind_of(call);
-    let managed = if call.target.subresource.is_empty() { requested(new, Some(old)) } else { Managed::of(old) };
+    if call.target.subresource.is_empty() {
+        return requested(new, Some(old)).update(&kind, old, new, &call.writer(false), call.now);
+    }
+    let managed = Managed::of(old);
+    // With a status comes whatever else was sent, which is not looked at but for this: where it can't be taken apart into fields,
+    // the owners stay as they were.
+    if !kind::is_of_its_types(&call.resource, new) || !typed::has_keys(&call.resource.schema, new) {
+        return managed;
+    }
     managed.update(&kind, old, new, &call.writer(false), call.now)
 }
 

@@ -13,9 +13,12 @@ use crate::failure::Cause;
 use crate::object;
 use crate::resource::Resource;
 
+/// That of a value of another type.
+const TYPE: &str = "FieldValueTypeInvalid";
+
 /// What keeps rules from being asked (`hasBlockingErr`).
 const BLOCKING: [&str; 5] =
-    ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"];
+    ["FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", TYPE];
 
 pub(super) fn validate(resource: &Resource, subresource: &str, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let schema = &resource.schema.text;
@@ -41,6 +44,11 @@ pub(super) fn validate(resource: &Resource, subresource: &str, object: &Value, o
         causes.extend(rules::broken(&resource.schema, object, old));
     }
     causes
+}
+
+/// Whether each value is of the type that the schema says.
+pub(super) fn is_of_its_types(resource: &Resource, object: &Value) -> bool {
+    check::causes(&resource.schema.text, object, None, "").iter().all(|cause| cause.reason != TYPE)
 }
 
 /// What `/scale` could not show.

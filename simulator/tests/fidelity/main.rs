@@ -151,7 +151,9 @@ fn the_simulator_answers_as_the_real_server_does() {
     thread::scope(|scope| {
         let explore = |thread: u64| {
             let pair = &pair;
-            scope.spawn(move || explore(pair, seed.wrapping_add(thread), count / THREADS))
+            // Told at once, since the others may go on for long.
+            let told = |difference: &String| println!("{difference}");
+            scope.spawn(move || explore(pair, seed.wrapping_add(thread), count / THREADS).inspect(told))
         };
         let threads: Vec<_> = (0..THREADS as u64).map(explore).collect();
         complaints.extend(threads.into_iter().filter_map(|thread| thread.join().expect("no panic")));

@@ -107,7 +107,7 @@ impl Normal {
 }
 
 /// Whether a name is one of those that the server made of a prefix.
-fn is_generated(name: &str) -> bool {
+pub(crate) fn is_generated(name: &str) -> bool {
     let suffix = name.split_once("en-").map_or("", |(_, suffix)| suffix);
     suffix.len() == 5
 }

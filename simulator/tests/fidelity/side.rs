@@ -15,7 +15,7 @@ use simulator::Simulator;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use crate::normal::Normal;
+use crate::normal::{Normal, is_generated};
 use crate::operation::{Operation, RESOURCES, root};
 
 /// Longer than any answer takes on a busy machine.
@@ -277,7 +277,15 @@ impl Side {
         }
         let uri = format!("{collection}?watch=1&resourceVersion={version}&timeoutSeconds=60");
         let is_last = |event: &Value| event["object"]["metadata"]["name"] == LAST || event["type"] == "ERROR";
-        self.watch(&uri, is_last).await.into()
+        let mut events = self.watch(&uri, is_last).await;
+        let names: Vec<Value> = events.iter().map(|event| event["object"]["metadata"]["name"].clone()).collect();
+        let place = |name: &Value| names.iter().position(|other| other == name);
+        if names.iter().filter_map(Value::as_str).any(is_generated) {
+            // What befalls several objects at a time does so in the order of their names, which is another on each side where
+            // the server made them.
+            events.sort_by_key(|event| place(&event["object"]["metadata"]["name"]));
+        }
+        self.shown(&events).into()
     }
 
     /// What is there of a resource, as a watch tells it that begins with that.
@@ -285,14 +293,20 @@ impl Side {
         let collection = format!("{}{resource}", root(resource, &self.space));
         let options = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
         let uri = format!("{collection}?{options}&timeoutSeconds=60{query}");
-        let mut events = self.watch(&uri, |event| event["type"] == "BOOKMARK" || event["type"] == "ERROR").await;
+        let events = self.watch(&uri, |event| event["type"] == "BOOKMARK" || event["type"] == "ERROR").await;
+        let mut events = self.shown(&events);
         // Names that the server made have another order on each side.
         events.sort_by_key(|event| event[1]["metadata"]["name"].to_string());
         events.into()
     }
 
     /// The events of a watch up to one.
-    async fn watch(&mut self, uri: &str, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
+    /// Events without what must differ.
+    fn shown(&mut self, events: &[Value]) -> Vec<Value> {
+        events.iter().map(|event| json!([event["type"], self.normal.answer(&event["object"])])).collect()
+    }
+
+    async fn watch(&self, uri: &str, is_last: impl Fn(&Value) -> bool) -> Vec<Value> {
         let request = http::Request::get(uri).body(Bytes::new()).expect("a request");
         let response = self.service.clone().oneshot(request).await.expect("an answer");
         let (mut body, mut text, mut events) = (response.into_body(), Vec::new(), Vec::new());
@@ -307,9 +321,9 @@ impl Side {
                     // Other things happen on the real server at the same time.
                     event["object"]["metadata"]["resourceVersion"] = Value::Null;
                 }
-                let object = self.normal.answer(&event["object"]);
-                events.push(json!([event["type"], object]));
-                if is_last(&event) {
+                let is_last = is_last(&event);
+                events.push(event);
+                if is_last {
                     return events;
                 }
             }

@@ -49,7 +49,7 @@ impl Look<'_> {
 
     fn type_invalid(&self, name: &str, wished: &str, found: &str) -> Cause {
         let cause = self.invalid(name, &found.into(), &format!("must be of type {wished}: {found:?}"));
-        Cause { reason: "FieldValueTypeInvalid", ..cause }
+        Cause { reason: super::TYPE, ..cause }
     }
 
     /// What is said without a place.
