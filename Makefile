@@ -119,10 +119,10 @@ measure: peers ## measure docs/performance.md, but for bench-large, on an idle m
 	part bench-peers ARGS='--applications 500,3000 --rounds 2,1'
 	part plots ARGS=--collect
 
-bench-large: peers ## measure the operator with 10,000 Applications on a real API server
+bench-large: peers ## measure the operator with 5,000 Applications on a real API server
 	@peers=$(PEERS)
 	"$$peers/release/peers-runner" --raw $(TARGET)/large.json --peer ours=$(TARGET)/release/application-operator \
-		--brief --applications 10000 --rounds 1 $(ARGS)
+		--brief --applications 5000 --rounds 1 $(ARGS)
 
 scale: ## measure the operator with fleets of up to 20,000 Applications, and the queue with one noisy namespace
 	@cargo build --release $(LOCKED) --bin application-operator
