@@ -66,6 +66,14 @@ pub(super) fn spec(spec: &mut Map<String, Value>) {
     if let Some(name) = spec.get("serviceAccountName").cloned() {
         spec.insert("serviceAccount".into(), name);
     }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        let volume = object::map(volume);
+        // One of no kind is an empty directory, as is one whose directory has lost all that was said of it.
+        volume.retain(|_, source| !source.is_null());
+        if volume.keys().all(|field| field == "name") {
+            volume.insert("emptyDir".into(), json!({}));
+        }
+    }
     for list in ["containers", "initContainers"] {
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             container_defaults(object::map(container));
