@@ -20,8 +20,8 @@ LOCKED := --locked
 OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The files of tests that a server can be chosen for, by TEST_SERVER.
-ON_BOTH = --test generated \
-	$(addprefix --test ,$(sort $(basename $(notdir $(shell grep -lE '^(mod support;|use testbed)' tests/*.rs engine/tests/*.rs)))))
+ON_BOTH = $(addprefix --test ,$(sort $(basename $(notdir $(patsubst %/main.rs,%.rs,\
+	$(shell grep -lE '^(mod support;|use testbed)' tests/*.rs tests/*/main.rs engine/tests/*.rs))))))
 # What is built outside of the workspace.
 PEERS := $(abspath $(TARGET))/peers
 

@@ -101,8 +101,7 @@ impl Reconcile<Application> for Reconciler {
             }
             match self.bring_about(cx, &application, plan).await? {
                 Applied::Done => {
-                    let untold = self.contests().untold(key, Instant::now());
-                    let later = untold.map(|wait| sooner(later, wait)).or(later);
+                    let later = later.into_iter().chain(self.untold(key)).min();
                     return Ok(later.map_or(Outcome::Done, Outcome::After));
                 }
                 Applied::Outdated => debug!("something is other than planned, planning anew"),
@@ -219,7 +218,12 @@ impl Reconciler {
         self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
         let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
         self.tell(cx, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
-        Ok(Outcome::After(wait))
+        Ok(Outcome::After(sooner(self.untold(cx.key()), wait)))
+    }
+
+    /// How long the status of `application` has to wait, if it has.
+    fn untold(&self, application: &Key) -> Option<Duration> {
+        self.contests().untold(application, Instant::now())
     }
 
     /// Writes the status, if it has changed, and if it need not wait since somebody else changes it each time.

@@ -35,10 +35,10 @@ fn a_deployment_of_somebody_else_is_left_alone_and_named() {
         "Deployment web-deployment is not owned by this Application; delete it, or give the Application another name"
     );
     assert_eq!(reason(&seen, "Ready"), ("False", "ChildConflict"));
-    assert_warned(&space, "ChildConflict");
+    space.wait_for_warning("web", "ChildConflict");
     let after = space.get("deployments", "web-deployment").unwrap();
     assert_eq!((uid(&after), &after["spec"]), (uid(&foreign), &foreign["spec"]));
-    assert_eq!(writes_of(&space, "web-deployment"), 0);
+    assert_eq!(space.writes_of("web-deployment"), 0);
 
     space.delete("deployments", "web-deployment");
     let gone = Instant::now();
@@ -65,9 +65,9 @@ fn a_service_that_another_controller_owns_is_left_alone_and_named() {
     let (_, why, message) = condition(&seen, "Degraded");
     assert_eq!(why, "ChildConflict");
     assert!(message.starts_with("Service web-service is controlled by ConfigMap theirs; delete it"), "{message}");
-    assert_warned(&space, "ChildConflict");
+    space.wait_for_warning("web", "ChildConflict");
     assert_eq!(space.get("services", "web-service"), Some(foreign), "not even its resourceVersion has changed");
-    assert_eq!(writes_of(&space, "web-service"), 0);
+    assert_eq!(space.writes_of("web-service"), 0);
 
     space.delete("services", "web-service");
     let gone = Instant::now();
@@ -195,7 +195,7 @@ fn an_exceeded_quota_is_named_and_over_once_less_is_wished() {
     assert_eq!(why, "QuotaExceeded");
     assert!(message.contains("exceeded quota: small"), "{message}");
     assert_eq!(reason(&seen, "Ready"), ("False", "QuotaExceeded"));
-    assert_warned(&space, "QuotaExceeded");
+    space.wait_for_warning("web", "QuotaExceeded");
 
     space.edit("applications", "web", &json!({"spec": {"replicas": 1}}));
     assert_eq!(reason(&space.wait_until_ready("web"), "Degraded"), ("False", "AsExpected"));
@@ -232,7 +232,7 @@ fn a_missing_permission_is_named_and_used_once_it_is_granted() {
     let expected =
         r#"User "limited" cannot patch resource "deployments" in API group "apps" in the namespace "forbidden""#;
     assert!(message.contains(expected), "{message}");
-    assert_warned(&space, "ApplyRejected");
+    space.wait_for_warning("web", "ApplyRejected");
     wait_for("the other child", || space.get("services", "web-service"));
     assert_patient(&space, &operator);
 
@@ -320,97 +320,11 @@ fn a_policy_that_changes_what_is_written_is_named_and_not_fought() {
         message.starts_with("Deployment web-deployment was written, but spec.replicas is not as wished"),
         "{message}"
     );
-    assert_warned(&space, "Contested");
+    space.wait_for_warning("web", "Contested");
     assert_patient(&space, &operator);
 
     space.edit("applications", "web", &json!({"spec": {"replicas": 1}}));
     space.wait_until_ready("web");
-}
-
-#[test]
-fn a_writer_that_never_gives_up_is_yielded_to_and_named() {
-    fight("contested", &json!({"spec": {"externalTrafficPolicy": "Cluster"}}));
-}
-
-#[test]
-fn a_second_operator_that_renders_otherwise_is_yielded_to_and_named() {
-    let other = json!({"metadata": {"annotations": {"minetto.dev/applied-hash": "another's"}},
-        "spec": {"externalTrafficPolicy": "Cluster"}});
-    fight("rivals", &other);
-}
-
-/// Seen: two operators, of which one allows what the other does not, wrote the status in turn, 74 times a second.
-#[test]
-fn two_operators_that_judge_otherwise_write_the_status_ever_more_rarely() {
-    let Some(space) = Space::new("judges") else { return };
-    let _strict = space.operator();
-    let _lax = space.world.operator(&["--namespace", &space.name, "--allow-volumes", "emptyDir"]);
-    let volumes = json!([{"name": "scratch", "emptyDir": {}}]);
-    space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80, "volumes": volumes}));
-    assert_warned(&space, "Contested");
-
-    let told = || space.writes().iter().filter(|write| write.subresource == "status").count();
-    let_time_pass(3 * WHILE);
-    let before = told();
-    let_time_pass(WHILE);
-    record("writes of the status until each has yielded", before);
-    assert!(before < 100 && told() - before <= 4, "{before}, {}", told());
-    assert!(space.get("deployments", "web-deployment").is_some(), "what may be done is done");
-}
-
-/// Has another writer change the Service of an Application again and again, until the operator yields, and a while longer.
-#[track_caller]
-fn fight(name: &str, change: &Value) {
-    let Some(space) = Space::new(name) else { return };
-    let _operator = space.operator();
-    space.application("web", &json!({"image": "nginx", "replicas": 0, "port": 80}));
-    space.wait_until_ready("web");
-    let before = writes_of(&space, "web-service");
-    let mut edits = 0;
-    let seen = loop {
-        space.edit("services", "web-service", change);
-        edits += 1;
-        let_time_pass(Duration::from_millis(50));
-        let seen = space.get("applications", "web").expect("it is there");
-        if reason(&seen, "Degraded").0 == "True" {
-            break seen;
-        }
-        assert!(edits < 1000, "a fight that never ends");
-    };
-    let (_, why, message) = condition(&seen, "Degraded");
-    assert_eq!(why, "Contested", "{message}");
-    record("edits until the operator yields", edits);
-    assert!(edits > 10, "a few edits by hand are no fight");
-    assert_warned(&space, "Contested");
-
-    // It would be hundreds of writes.
-    for _ in 0..60 {
-        space.edit("services", "web-service", change);
-        let_time_pass(Duration::from_millis(50));
-    }
-    let writes = writes_of(&space, "web-service") - before;
-    record("writes in that fight, and 60 edits more", writes);
-    assert!(writes < 40, "{writes}");
-
-    let over = Instant::now();
-    space.wait_until_ready("web");
-    record("ready after the other writer has given up in", over.elapsed());
-}
-
-/// Waits for a warning about the Application `web`.
-#[track_caller]
-fn assert_warned(space: &Space<'_>, reason: &str) {
-    wait_until_good(&format!("a warning {reason}"), || {
-        let mut events = space.list("events");
-        events.retain(|event| event["regarding"]["kind"] == "Application" && event["regarding"]["name"] == "web");
-        let is_told = events.iter().any(|event| event["type"] == "Warning" && event["reason"] == reason);
-        if is_told { vec![] } else { events.iter().map(Value::to_string).collect() }
-    });
-}
-
-/// How often the operator has tried to write an object.
-fn writes_of(space: &Space<'_>, name: &str) -> usize {
-    space.writes().iter().filter(|write| write.name == name).count()
 }
 
 /// What the operator has tried to write to children since it had sent so many writes.

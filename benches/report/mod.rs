@@ -41,12 +41,6 @@ pub(crate) fn report(data: &Data) -> Report {
         pictures.push((file, fleet(data, count)));
         parts.push((part, format!("![{count} Applications]({file})\n\n{}", peers(data, count))));
     }
-    for (_, text) in &mut parts {
-        // A table with a head alone.
-        if text.lines().count() == 2 {
-            "Not measured yet.".clone_into(text);
-        }
-    }
     Report { pictures, parts }
 }
 

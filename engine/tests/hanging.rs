@@ -1,14 +1,7 @@
 //! Servers that leave a cache without an answer, for longer than anyone would wait: each is a script, and the clock stands still
 //! but where all wait.
 
-#![allow(dead_code)] // A part of what the tests that have a server share.
-
-#[path = "support/answers.rs"]
-mod answers;
-#[path = "support/config_map.rs"]
-mod config_map;
-#[path = "support/reflected.rs"]
-mod reflected;
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,9 +15,7 @@ use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, Full};
 use tower::service_fn;
 
-use self::answers::refusal;
-use self::config_map::{ConfigMap, State, client};
-use self::reflected::Reflected;
+use self::support::{ConfigMap, Reflected, client, refusal};
 
 /// Pain 4: a connection that is open, and brings nothing, froze the cache. Here the server is told by nobody that the other
 /// end is gone, and pings are answered: the stream alone stands still.

@@ -325,6 +325,24 @@ impl Space<'_> {
         let requests = self.world.requests().into_iter();
         requests.filter(|request| request.is_write_of(OPERATOR) && request.namespace == self.name).collect()
     }
+
+    /// How often the operator has tried to write an object.
+    pub(crate) fn writes_of(&self, name: &str) -> usize {
+        self.writes().iter().filter(|write| write.name == name).count()
+    }
+
+    /// Waits for a warning about an Application.
+    #[track_caller]
+    pub(crate) fn wait_for_warning(&self, application: &str, reason: &str) {
+        wait_until_good(&format!("a warning {reason}"), || {
+            let mut events = self.list("events");
+            events.retain(|event| {
+                event["regarding"]["kind"] == "Application" && event["regarding"]["name"] == application
+            });
+            let is_told = events.iter().any(|event| event["type"] == "Warning" && event["reason"] == reason);
+            if is_told { vec![] } else { events.iter().map(Value::to_string).collect() }
+        });
+    }
 }
 
 impl Drop for Space<'_> {
