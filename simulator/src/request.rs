@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
+
 use crate::failure::Failure;
 
 /// A request of HTTP, without its transport.
@@ -44,12 +46,10 @@ impl Request {
     /// From method and URI (path and query).
     pub fn new(method: &str, uri: &str) -> Self {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let query = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
-            query: query.map(|(name, value)| (decode(name), decode(value))).collect(),
+            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             ..Self::default()
         }
     }
@@ -100,26 +100,22 @@ impl Request {
     }
 }
 
-/// A text with its `%XX` as the bytes that they mean, and `+` as a blank.
+/// A text with its `%XX` as the bytes that they mean.
 pub fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let code = others.get(..2).and_then(|code| str::from_utf8(code).ok());
-        match (first, code.and_then(|code| u8::from_str_radix(code, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &others[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = others;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = others;
-            }
-        }
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_is_a_blank_in_a_query_and_itself_in_a_path() {
+        let request =
+            Request::new("GET", "/api/v1/namespaces/a%2fb/configmaps/c+d?labelSelector=e+in+%28f%2Bg%29&&watch");
+        let target = request.target().unwrap();
+        assert_eq!((target.namespace.as_str(), target.name.as_str()), ("a/b", "c+d"));
+        assert_eq!(request.parameter("labelSelector"), "e in (f+g)");
+        assert_eq!(request.query.get("watch").map(String::as_str), Some(""));
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
