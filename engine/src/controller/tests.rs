@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tower::service_fn;
 
 use super::*;
-use crate::api::{Client, Thing};
+use crate::api::{self, Client, Status, StatusDetails, Thing};
 use crate::object::{Metadata, PartialObjectMetadata, Resource};
 use crate::shutdown;
 use crate::transport::{Request, Response, Service};
@@ -65,6 +65,11 @@ impl Reconcile<Thing> for Moody {
                 "fails" => Err(Failure::Retry("as it should".into())),
                 "fails for good" => Err(Failure::Terminal("as it should".into())),
                 "is behind" => Err(Failure::Conflict("as it should".into())),
+                "is told to wait" => {
+                    let details = StatusDetails { retry_after_seconds: 20, ..StatusDetails::default() };
+                    let status = Status { code: 503, details, ..Status::default() };
+                    Err(Failure::Unavailable(api::Error::Status(status).into()))
+                }
                 _ => Ok(Outcome::Done),
             }
         }
@@ -248,4 +253,19 @@ async fn an_optional_kind_is_neither_waited_for_nor_begun_until_somebody_begins_
     informers.of::<Rare>().start();
     sleep(Duration::from_mins(1)).await;
     assert!(rare.is_synced());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_asks_to_wait_with_is_asked_for_no_sooner_and_keeps_nobody_waiting() {
+    let (controller, queue, _) = controller();
+    let (_trigger, shutdown) = shutdown::channel();
+    let moody = Moody::default();
+    tokio::spawn(controller.workers(1).run(moody.clone(), shutdown));
+    queue.add(Key::new("n", "is told to wait"), Reason::Updated);
+    sleep(Duration::from_secs(2)).await;
+    queue.add(Key::new("n", "good"), Reason::Updated);
+    sleep(Duration::from_secs(17)).await;
+    assert_eq!((moody.calls("is told to wait"), moody.calls("good")), (1, 1));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(moody.calls("is told to wait"), 2);
 }

@@ -19,11 +19,15 @@ use crate::metrics::Metrics;
 use crate::object::{Key, Object, chain};
 use crate::queue::{Queue, Verdict};
 use crate::trace::Context;
-use crate::transport;
+use crate::{api, transport};
 
-/// Wait after [`Failure::Unavailable`], of the object and of the worker. A server that is back is used within this time; and
+/// Wait after [`Failure::Unavailable`], of the object, unless the server asks for more, and of the worker. A server that is back is used within this time; and
 /// while it is away, each worker asks it once a second.
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
+
+/// The longest that an object waits since the server asks to: priority and fairness asks for half a minute at most, and what
+/// asks for more does not know what it is asked.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 /// The longest wait after [`Failure::Conflict`] for the cache to have what the server has: many times what an event takes.
 const CONFLICT_DELAY: Duration = Duration::from_secs(1);
@@ -96,7 +100,7 @@ pub(super) async fn work<T: Object, R: Reconcile<T>>(worker: Worker<T, R>) {
         if let Verdict::Postponed(delay) = verdict {
             // The worker waits as well, so that an overloaded server is asked by each worker once a second, and not by each
             // object.
-            sleep(delay).await;
+            sleep(delay.min(UNAVAILABLE_DELAY)).await;
         } else {
             worker.outage.store(false, Ordering::Relaxed);
         }
@@ -148,7 +152,8 @@ impl<T, R> Worker<T, R> {
                 if !self.outage.swap(true, Ordering::Relaxed) {
                     warn!("{cause}");
                 }
-                (Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64())), "error")
+                let asked = asked_to_wait(&failure).unwrap_or_default().min(LONGEST_ASKED);
+                (Verdict::Postponed(jittered(UNAVAILABLE_DELAY, fastrand::f64()).max(asked)), "error")
             }
         }
     }
@@ -158,6 +163,12 @@ impl<T, R> Worker<T, R> {
 fn is_fenced(failure: &Failure) -> bool {
     let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
     causes.filter_map(|cause| cause.downcast_ref::<transport::Error>()).any(transport::Error::is_fenced)
+}
+
+/// How long the server asks to wait with this one.
+fn asked_to_wait(failure: &Failure) -> Option<Duration> {
+    let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
+    causes.filter_map(|cause| cause.downcast_ref::<api::Error>()).find_map(|error| error.status()?.retry_after())
 }
 
 /// What a panic said.
