@@ -39,10 +39,9 @@ impl Paced {
         }
         let key = application.metadata.key();
         if pace.is_under_way(&key) {
-            let is_users = application.status.observed_generation != application.metadata.generation;
             let is_done =
                 !plan::renders_pods_anew(application, observed) && status::is_rolled_out(application, observed);
-            if is_users || is_done {
+            if is_done || is_changed(application) || is_paused(application) {
                 let (waiting, under_way) = pace.counts();
                 debug!(waiting, under_way, "the pods of this version run");
                 left(pace.leave(&key));
@@ -53,8 +52,7 @@ impl Paced {
             left(pace.leave(&key));
             return Ok(());
         }
-        let was_ready = application.status.condition(ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        let turn = pace.ask(&key, was_ready);
+        let turn = pace.ask(&key, was_ready(application, observed) && !is_paused(application));
         if turn.is_ok() {
             debug!("replacing the pods, which this version renders otherwise");
         }
@@ -92,6 +90,24 @@ impl Paced {
             Mutex::new(pace)
         }))
     }
+}
+
+/// Whether a user has asked for something since the operator last told of it. One that it never told of is the former
+/// operator's, which tells nothing.
+fn is_changed(application: &Application) -> bool {
+    let told = application.status.observed_generation;
+    told != 0 && told != application.metadata.generation
+}
+
+/// Whether its pods stay as they are until somebody says so, for however long.
+fn is_paused(application: &Application) -> bool {
+    application.spec.paused == Some(true)
+}
+
+/// Whether its pods ran before this version came: as it was told, or, where nothing was, as its Deployment is.
+fn was_ready(application: &Application, observed: &Observed) -> bool {
+    let told = application.status.condition(ConditionType::Ready);
+    told.map_or_else(|| status::is_rolled_out(application, observed), |ready| ready.status == "True")
 }
 
 fn left(is_over: bool) {
