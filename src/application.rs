@@ -23,6 +23,8 @@ pub use self::condition::{Condition, ConditionStatus, ConditionType, Reason};
 pub use self::spec::{ApplicationSpec, SecurityProfile};
 pub use self::verbatim::Verbatim;
 
+use self::http::Http;
+
 /// The longest name an Application may have.
 ///
 /// A label value and a DNS label hold 63 characters, and the longest name made from it,
@@ -56,6 +58,12 @@ impl Application {
     pub fn has_wish_of(&self, other: &Self) -> bool {
         let (one, other) = (&self.metadata, &other.metadata);
         one.uid == other.uid && one.generation == other.generation
+    }
+
+    /// Whether it asks for an `HTTPRoute`, or was told last to have one, which may have to go.
+    pub fn may_have_route(&self) -> bool {
+        self.spec.http.as_deref().is_some_and(Http::is_route)
+            || self.status.resources.iter().any(|child| child.kind == "HTTPRoute")
     }
 }
 

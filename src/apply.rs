@@ -49,6 +49,14 @@ pub enum Error {
         /// What went wrong.
         source: api::Error,
     },
+    /// It did not work out, and the server, which answers otherwise, has it as before.
+    #[error("{child} was not written")]
+    Unmade {
+        /// Kind and name of the child.
+        child: String,
+        /// What went wrong.
+        source: api::Error,
+    },
     /// What stands under the name can't be used, and does not go by itself.
     #[error("{child} {why}")]
     Occupied {
@@ -227,7 +235,10 @@ impl Writer {
         match settle(&self.client, cache, key, precondition, error).await {
             Ok(Settled::Outdated) => Ok(Applied::Outdated),
             Ok(Settled::Ahead) => Ok(Applied::Ahead),
-            Err(error) => Err(failure::<T>(key, error)),
+            Err(unsettled) if unsettled.error.is_unavailable() && !unsettled.is_unavailable() => {
+                Err(Error::Unmade { child: named::<T>(key), source: unsettled.error })
+            }
+            Err(unsettled) => Err(failure::<T>(key, unsettled.error)),
         }
     }
 

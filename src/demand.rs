@@ -4,7 +4,6 @@ use engine::informer::{Informers, Subscription};
 
 use crate::application::Application;
 use crate::application::config::Source;
-use crate::application::http::Http;
 use crate::observe::{Child, ConfigMaps, HttpRoutes, RouteDefinition, Secrets, Stamp};
 
 /// Begins to watch `HTTPRoutes` once the cluster has a definition of them, for as long as what is returned is kept.
@@ -17,13 +16,13 @@ pub fn routes(informers: &Informers) -> Subscription {
     })
 }
 
-/// Begins to watch the definition of `HTTPRoutes` once an Application asks for one, for as long as what is returned is kept: for
+/// Begins to watch the definition of `HTTPRoutes` once an Application may have one, for as long as what is returned is kept: for
 /// an operator whose rights are in some namespaces, and which may have to be given this one.
 pub fn definition(informers: &Informers) -> Subscription {
     let definition = informers.of_scope::<RouteDefinition>(&RouteDefinition::scope());
     informers.of::<Application>().subscribe(move |change| {
         let application = change.new.as_ref().and_then(|entry| entry.valid());
-        if application.is_some_and(|application| application.spec.http.as_deref().is_some_and(Http::is_route)) {
+        if application.is_some_and(|application| application.may_have_route()) {
             definition.start();
         }
     })

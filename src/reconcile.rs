@@ -14,7 +14,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tracing::{debug, info, warn};
 
-use crate::application::http::Http;
 use crate::application::{Allowed, Application, Reason};
 use crate::apply::{Applied, Error, Writer};
 use crate::contents::Contents;
@@ -72,8 +71,7 @@ impl Reconcile<Application> for Reconciler {
             };
             let mut observed = self.writer.caches.observe(key, &application.metadata.uid);
             let mut later = self.follow(&application, &mut observed).await;
-            let is_routed = application.spec.http.as_deref().is_some_and(Http::is_route);
-            if observed.gateway == Gateway::Unknown && is_routed {
+            if observed.gateway == Gateway::Unknown && application.may_have_route() {
                 if self.began.get_or_init(Instant::now).elapsed() < WARM_UP {
                     return Ok(Outcome::After(LOOK_DELAY));
                 }
@@ -197,6 +195,8 @@ impl Reconciler {
             Ok(applied) => return Ok(*applied),
             Err(error) if error.is_namespace_gone() => return Ok(Applied::Done),
             Err(error) if error.is_unavailable() => return Err(failure(result)),
+            // What fails once, such as whatever is under way when one of several API servers ends, is no news.
+            Err(Error::Unmade { .. }) if cx.attempt() == 1 => return Err(failure(result)),
             Err(error @ Error::Contested { .. }) => Attempt::Contested(chain(error)),
             Err(error @ Error::Occupied { .. }) => Attempt::Occupied(chain(error)),
             Err(error @ Error::Rejected { .. }) => Attempt::Rejected(chain(error)),
@@ -216,7 +216,9 @@ impl Reconciler {
         wait: Duration,
     ) -> Result<Outcome, Failure> {
         self.writer.carry_out(application, rest).await.map_err(|error| failure(Err(error)))?;
-        let message = format!("Another writer keeps changing {undone}; it is put back once a minute at most");
+        let message = format!(
+            "Another writer keeps changing {undone}; it is put back ever more rarely, in the end once a minute"
+        );
         self.tell(cx, application, &Attempt::Contested(message)).await.map_err(|error| failure(Err(error)))?;
         Ok(Outcome::After(sooner(self.untold(cx.key()), wait)))
     }
@@ -254,7 +256,7 @@ impl Reconciler {
         }
         let Ok(telling) = self.contests().tell(key, &status, Instant::now()) else {
             let message = "The status does not stay as it is written: another writer keeps changing it, or the definition \
-                           is that of another version; it is put back once a minute at most";
+                           is that of another version; it is put back ever more rarely, in the end once a minute";
             let reason = Reason::Contested.as_str();
             self.writer.recorder.record(&*current, Kind::Warning, reason, "Report", message.to_owned());
             return Ok(Applied::Done);

@@ -70,6 +70,7 @@ use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::object::{Key, Object};
 use crate::queue::{Bucket, Limits, Queue};
+use crate::settle::Unsettled;
 use crate::store::{Change, Reader};
 use crate::trigger::{self, Urgency};
 
@@ -109,6 +110,18 @@ pub enum Failure {
     /// The API server can't be reached or is overloaded: no fault of this object's, so that its backoff does not grow.
     #[error("the API server is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Unsettled> for Failure {
+    /// The same of a write that was looked after: one that fails while the server answers otherwise is this object's own
+    /// trouble.
+    fn from(unsettled: Unsettled) -> Self {
+        if unsettled.error.is_unavailable() && !unsettled.is_unavailable() {
+            Self::Retry(unsettled.into())
+        } else {
+            unsettled.error.into()
+        }
+    }
 }
 
 impl From<crate::api::Error> for Failure {

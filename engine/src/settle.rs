@@ -3,6 +3,8 @@
 //! No write is repeated blindly. After the look the cache has what was found, so that the reconciler can decide anew at
 //! once, instead of running into the same conflict until the watch has caught up.
 
+use std::fmt;
+
 use crate::api::{Client, Error, Precondition};
 use crate::object::{Key, Object};
 use crate::store::Reader;
@@ -17,11 +19,40 @@ pub enum Settled {
     Ahead,
 }
 
+/// A write that failed, of which a look tells no more than its error does.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// How the write failed.
+    pub error: Error,
+    /// Whether the server has answered the look. Then it is there, and whatever ends writes of this object (a webhook that
+    /// hangs, say) is no outage.
+    pub was_answered: bool,
+}
+
+impl Unsettled {
+    /// Returns true if nothing is wrong with the write itself, as far as one knows: see [`Error::is_unavailable`].
+    pub fn is_unavailable(&self) -> bool {
+        self.error.is_unavailable() && !(self.was_answered && self.error.is_ambiguous())
+    }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Unsettled {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 /// Looks at what a write of `key` has met that assumed `precondition` and ended in `error`.
 ///
 /// # Errors
 ///
-/// `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another state of the
+/// [`Unsettled`] with `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another state of the
 /// object would explain; where the object is as it was assumed to be, so that the write was not made and may be repeated; or
 /// where there is no answer to the look either.
 ///
@@ -50,11 +81,11 @@ pub async fn settle<T: Object>(
     key: &Key,
     precondition: &Precondition,
     error: Error,
-) -> Result<Settled, Error> {
+) -> Result<Settled, Unsettled> {
     // A foreign uid is a 422 on an object that is there, and a write to one that is not may be a 404.
     let may_be_another = error.status().is_some_and(|status| matches!(status.code, 404 | 422));
     if !error.is_conflict() && !error.is_ambiguous() && !may_be_another {
-        return Err(error);
+        return Err(Unsettled { error, was_answered: false });
     }
     let cached = cache.get(key).map(|entry| entry.metadata().resource_version.clone());
     match client.get::<T>(key).await {
@@ -69,10 +100,11 @@ pub async fn settle<T: Object>(
             cache.remember(live);
             // After a conflict what was decided is outdated. After anything else, an object that is as it was assumed to be
             // means that the write was not made.
-            if is_news || error.is_conflict() { Ok(Settled::Outdated) } else { Err(error) }
+            let is_outdated = is_news || error.is_conflict();
+            if is_outdated { Ok(Settled::Outdated) } else { Err(Unsettled { error, was_answered: true }) }
         }
         Ok(None) if cached.is_some() => Ok(Settled::Ahead),
         Ok(None) if error.is_conflict() || *precondition != Precondition::Absent => Ok(Settled::Outdated),
-        Ok(None) | Err(_) => Err(error),
+        found => Err(Unsettled { error, was_answered: found.is_ok() }),
     }
 }

@@ -296,7 +296,14 @@ async fn a_write_whose_answer_is_lost_is_looked_for_before_it_is_repeated() {
         let applied = client.apply::<ConfigMap>(&key, config_map("app", "1"), &Precondition::Absent).await;
         let error = applied.expect_err("no answer");
         assert!(error.is_ambiguous(), "{error}");
-        assert_eq!(settle(&client, &reflected.reader, &key, &Precondition::Absent, error).await.ok(), settled);
+        let met = settle(&client, &reflected.reader, &key, &Precondition::Absent, error).await;
+        if let Err(unsettled) = &met {
+            assert!(
+                unsettled.error.is_unavailable() && !unsettled.is_unavailable(),
+                "the server is there: {unsettled:?}"
+            );
+        }
+        assert_eq!(met.ok(), settled);
         assert_eq!(reflected.value(&key), value, "what was found, and no sooner");
     }
 }

@@ -148,8 +148,10 @@ async fn a_write_whose_answer_was_lost_is_settled_by_a_look_and_not_repeated() {
     assert_eq!(made.apply_service().await.unwrap(), Applied::Done);
     assert_eq!(made.script.asked(), [PATCH, GET]);
 
-    let not_made = world(&[refusal(504, "Timeout"), refusal(404, "NotFound")]);
-    assert!(not_made.apply_service().await.unwrap_err().is_unavailable());
+    let not_made = world(&[refusal(504, "Timeout"), refusal(404, "NotFound")]).apply_service().await.unwrap_err();
+    assert!(matches!(not_made, Error::Unmade { .. }) && !not_made.is_unavailable(), "the server answers: {not_made:?}");
+    let nobody_knows = world(&[refusal(504, "Timeout"), refusal(504, "Timeout")]).apply_service().await.unwrap_err();
+    assert!(nobody_knows.is_unavailable(), "{nobody_knows:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! somebody has. An hour takes as long as what happens in it.
 
 mod life;
+mod trouble;
 mod upgrade;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
