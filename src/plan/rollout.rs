@@ -13,15 +13,16 @@
 //! - A migration's success is noted before the next one begins, and that of the last before the Deployment changes.
 //! - A rollback is noted on the revision that failed before the Deployment goes back.
 
+mod back;
 mod history;
 mod migrate;
 
 use engine::object::{Key, ResourceVersion, Uid};
 use serde_json::{Map, Value, json};
 
+use self::back::is_automatic;
 use self::history::History;
 use super::{compare, is_applied, pod, revision};
-use crate::application::rollout::OnFailure;
 use crate::application::{Application, Failure};
 use crate::config::Pods;
 use crate::observe::revision::{
@@ -189,7 +190,7 @@ pub fn decide(application: &Application, observed: &Observed) -> Rollout {
 }
 
 fn choose(application: &Application, history: &History<'_>, template: Value) -> Rollout {
-    let refusal = match pinned(application, history) {
+    let refusal = match back::pinned(application, history) {
         Some(Ok(rollout)) => return rollout,
         Some(Err(refusal)) => Some(refusal),
         None => None,
@@ -213,43 +214,9 @@ fn choose(application: &Application, history: &History<'_>, template: Value) -> 
     rollout
 }
 
-/// Whether a rollout that fails goes back by itself.
-fn is_automatic(application: &Application) -> bool {
-    application.spec.rollback.as_ref().is_some_and(|rollback| rollback.on_failure == Some(OnFailure::Automatic))
-}
-
 /// Whether the spec names that revision.
 fn is_named(application: &Application, revision: &Revision) -> bool {
     application.spec.rollback.as_ref().is_some_and(|rollback| rollback.to_revision == Some(revision.revision))
-}
-
-/// What runs if the spec names a revision; `None` if it doesn't, or if that is the wished one and takes its course.
-fn pinned(application: &Application, history: &History<'_>) -> Option<Result<Rollout, Refusal>> {
-    let number = application.spec.rollback.as_ref()?.to_revision?;
-    let refusal = |is_for_migration, message| Some(Err(Refusal { is_asked_for: true, is_for_migration, message }));
-    let found = history.numbered(number);
-    let Some((found, template)) = found.and_then(|found| Some((found, found.template()?))) else {
-        let message = format!(
-            "spec.rollback.toRevision is {number}, and there is no such revision; there are: {}",
-            history.numbers()
-        );
-        return refusal(false, message);
-    };
-    if history.wished().is_some_and(|wished| wished.metadata.name == found.metadata.name) {
-        // As long as it is named, it keeps its number: under another one, it would not be there.
-        let is_older = found.is_admitted() && !history.is_newest(found);
-        let runs = Rollout::of(Runs::Wished(template), Phase::Direct);
-        return is_older.then_some(Ok(Rollout { current: Some(number), ..runs }));
-    }
-    if !found.is_admitted() {
-        let message = format!("The migrations of revision {number} have not succeeded, so that its pods can't run");
-        return refusal(true, message);
-    }
-    if let Some(crossed) = history.crossed(found) {
-        return refusal(true, across(crossed, number));
-    }
-    let runs = Runs::Former(template);
-    Some(Ok(Rollout { current: Some(number), ..Rollout::of(runs, Phase::Pinned(number)) }))
 }
 
 /// The wished template is new.
@@ -271,9 +238,14 @@ fn first(application: &Application, history: &History<'_>, template: Value) -> R
         }
     }
     notes.extend(history.notes());
+    let back = back::rendered_anew(application, history, number).filter(|_| !has_migrations);
+    notes.extend(back.iter().flat_map(|(notes, _)| notes.clone()));
     notes.extend(history.handed_on().map(|text| (REVISION_ANNOTATION.to_owned(), json!(text))));
     let body = revision::render(application, &history.name, &template, number, &notes);
     let before = vec![Step::Record { body }];
+    if let Some((_, rollout)) = back {
+        return Rollout { before, ..rollout };
+    }
     if has_migrations && !is_running {
         let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
         return Rollout { before, ..history.held(phase) };
@@ -287,16 +259,24 @@ fn record(application: &Application, kept: &Revision, number: i64, notes: &Map<S
     Some(Step::Record { body: revision::render(application, name, &kept.template()?, number, notes) })
 }
 
-/// The wished template is an older revision's. It is wished for anew, so that what failed before is tried again.
+/// The wished template is an older revision's. It is wished for anew, so that what failed before is tried again; unless nobody
+/// has asked for anything.
 fn again(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let number = history.next();
+    let back = back::rendered_anew(application, history, number).filter(|_| wished.is_admitted());
+    let of_back = || back.iter().flat_map(|(notes, _)| notes.clone());
     let before = if wished.is_recorded() {
-        let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
+        let mut notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
             LAST_GOOD: history.good_so_far()});
+        of_back().for_each(|(note, value)| notes[note] = value);
         vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())]
     } else {
-        record(application, wished, number, &history.notes()).into_iter().collect()
+        let notes = history.notes().into_iter().chain(of_back()).collect();
+        record(application, wished, number, &notes).into_iter().collect()
     };
+    if let Some((_, rollout)) = back {
+        return Rollout { before, ..rollout };
+    }
     if wished.is_admitted() {
         return Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };
     }
@@ -308,19 +288,15 @@ fn again(application: &Application, history: &History<'_>, wished: &Revision, te
 fn admitted(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let beside = migrate::stops(history, &migrate::jobs(application, &template));
     let is_automatic = is_automatic(application);
-    if let Some(back) = wished.note(ROLLED_BACK_TO) {
-        if !is_automatic {
-            let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since()});
-            let before = vec![amend(wished, json!({"metadata": {"annotations": notes}}), Vec::new())];
-            let rollout = Rollout::of(Runs::Wished(template), Phase::Direct);
-            return Rollout { before, beside, current: Some(wished.revision), ..rollout };
-        }
-        let back = history.named(back).and_then(|back| Some((back.revision, back.template()?)));
-        if let Some((number, former)) = back {
-            let why = wished.note(FAILURE).unwrap_or("its rollout failed");
-            let phase = Phase::RolledBack(rolled_back(wished.revision, number, why));
-            return Rollout { beside, current: Some(number), ..Rollout::of(Runs::Former(former), phase) };
-        }
+    if wished.note(ROLLED_BACK_TO).is_some() && !is_automatic {
+        let notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since()});
+        let before = vec![amend(wished, json!({"metadata": {"annotations": notes}}), Vec::new())];
+        let rollout = Rollout::of(Runs::Wished(template), Phase::Direct);
+        return Rollout { before, beside, current: Some(wished.revision), ..rollout };
+    }
+    let why = wished.note(FAILURE).unwrap_or("its rollout failed");
+    if let Some(rollout) = back::in_its_place(history, wished, wished.revision, why) {
+        return Rollout { beside, ..rollout };
     }
     let direct = |runs| {
         let rollout = Rollout::of(runs, Phase::Direct);
@@ -337,27 +313,12 @@ fn admitted(application: &Application, history: &History<'_>, wished: &Revision,
         Err(refusal) => return Rollout { refusal: Some(refusal), ..direct },
     };
     let why = history.failure();
-    let note = rolled_back(wished.revision, good.revision, &why);
+    let note = back::told(wished.revision, good.revision, &why);
     let told = Told { is_warning: true, reason: "RolledBack", action: "RollBack", note: note.clone() };
     let notes = json!({ROLLED_BACK_TO: good.metadata.name, FAILURE: why});
     let before = vec![amend(wished, json!({"metadata": {"annotations": notes}}), vec![told])];
     let rollout = Rollout::of(Runs::Former(former), Phase::RolledBack(note));
     Rollout { before, beside, current: Some(good.revision), ..rollout }
-}
-
-fn rolled_back(from: i64, to: i64, why: &str) -> String {
-    format!(
-        "Revision {from} made no progress within its deadline, so that revision {to} runs until the spec asks for other \
-         pods: {why}"
-    )
-}
-
-fn across(crossed: &Revision, to: i64) -> String {
-    format!(
-        "Migrations of revision {} have run, or may have, and revision {to} is older; give the spec what is to run \
-         instead, if that can run on what they did",
-        crossed.revision
-    )
 }
 
 fn amend(revision: &Revision, body: Value, told: Vec<Told>) -> Step {

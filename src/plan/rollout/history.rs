@@ -5,7 +5,8 @@ use std::sync::Arc;
 use engine::object::Object;
 use serde_json::{Map, Value, json};
 
-use super::{Phase, Refusal, Rollout, Runs, Step, across, amend, is_automatic, record};
+use super::back::{across, is_automatic};
+use super::{Phase, Refusal, Rollout, Runs, Step, amend, record};
 use crate::application::Application;
 use crate::observe::child::{Condition, Live};
 use crate::observe::revision::{LAST_GOOD, REVISION_ANNOTATION, ROLLED_BACK_TO, Revision, STALLED_BEFORE};
@@ -73,6 +74,11 @@ impl<'a> History<'a> {
     /// The wished revision, if there is one.
     pub(super) fn wished(&self) -> Option<&Revision> {
         self.named(&self.name)
+    }
+
+    /// The revision that was wished for last.
+    pub(super) fn newest(&self) -> Option<&Revision> {
+        self.revisions.last().map(|revision| &**revision)
     }
 
     /// Whether `revision` was wished for last.

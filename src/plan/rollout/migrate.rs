@@ -28,7 +28,8 @@ pub(super) fn jobs(application: &Application, template: &Value) -> Vec<Value> {
 pub(super) fn migrate(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let jobs = jobs(application, &template);
     let mut beside = stops(history, &jobs);
-    let former = history.observed.jobs.iter().find(|job| !is_of(job, &jobs) && !job.is_finished());
+    let running: Vec<_> = history.observed.jobs.iter().filter(|job| !job.is_finished()).collect();
+    let former = running.iter().find(|job| !is_of(job, &jobs));
     let mut done: Vec<&str> = Vec::new();
     let mut told = Vec::new();
     let (mut phase, mut failure) = (None, None);
@@ -60,6 +61,11 @@ pub(super) fn migrate(application: &Application, history: &History<'_>, wished: 
             Some((job, progress)) => {
                 failure = history.observed.migration_failures.get(&job.metadata.name).cloned();
                 phase = Some(told_of(name, job, progress, failure.as_ref()));
+            }
+            // It was put before one that runs.
+            None if !running.is_empty() => {
+                let other = &running[0].metadata.name;
+                phase = Some(Phase::Migrating(format!("Migration {name} waits until Job {other} has ended")));
             }
             None if history.observed.remnants.is_empty() => {
                 phase = Some(Phase::Migrating(format!("Migration {name} begins")));

@@ -8,7 +8,7 @@ mod pods;
 mod template;
 mod world;
 
-use self::world::{World, decoded, kept, migrations};
+use self::world::{World, decoded, kept, listed, migrations};
 use super::*;
 use crate::plan;
 
@@ -193,6 +193,35 @@ fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
     world.set("image", json!("three"));
     world.settle();
     assert_eq!(world.image(), "three");
+    world.set("image", json!("two"));
+    world.settle();
+    assert_eq!(world.image(), "two", "what is wished for anew is tried anew");
+}
+
+#[test]
+fn what_was_rolled_back_stays_so_when_another_version_renders_it_anew_and_nobody_has_asked_for_anything() {
+    let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
+    world.settle();
+    world.set_pods(true);
+    world.settle();
+    world.set("image", json!("two"));
+    world.settle();
+    world.set_pods(false);
+    world.settle();
+    for _ in 0..2 {
+        world.is_restricted = !world.is_restricted;
+        world.settle();
+        assert_eq!(world.image(), "one");
+    }
+    assert_eq!(world.numbers(), [1, 3, 4], "each time it is the newest");
+    let Phase::RolledBack(said) = world.phase() else { panic!("{:?}", world.phase()) };
+    assert!(said.starts_with("Revision 4 made no progress") && said.ends_with("(as revision 2)"), "{said}");
+    // Other fields are no other pods.
+    world.set("replicas", json!(7));
+    world.settle();
+    assert_eq!((world.image(), &world.deployment["spec"]["replicas"]), ("one", &json!(7)));
+    world.set("image", json!("three"));
+    world.settle();
     world.set("image", json!("two"));
     world.settle();
     assert_eq!(world.image(), "two", "what is wished for anew is tried anew");

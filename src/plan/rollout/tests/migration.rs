@@ -45,8 +45,21 @@ fn a_job_of_an_earlier_life_is_waited_for_and_a_migration_that_runs_already_is_t
 }
 
 #[test]
+fn a_migration_that_is_put_before_one_that_runs_waits_for_that_and_says_so() {
+    let mut world = migrating();
+    world.set("migrations", listed(&["first", "schema", "seed"], "a"));
+    world.carry_out(&world.see(), usize::MAX);
+    let Phase::Migrating(message) = world.phase() else { panic!("{:?}", world.phase()) };
+    let running = world.jobs.keys().next().unwrap();
+    assert_eq!(message, format!("Migration first waits until Job {running} has ended"));
+    assert!(world.is_at_rest(), "there is nothing to be done but to wait");
+    world.settle();
+    assert_eq!((world.jobs.len(), world.deployment.is_null()), (3, false), "the one that ran did so once");
+}
+
+#[test]
 fn what_has_succeeded_is_not_forgotten_when_the_list_is_edited() {
-    let named = |names: &[&str]| -> Value { names.iter().map(|name| json!({"name": name, "args": ["a"]})).collect() };
+    let named = |names: &[&str]| listed(names, "a");
     let mut world = World::new(&json!({"migrations": named(&["a", "b"])}));
     let mut ran = Vec::new();
     let mut go_on = |world: &mut World, how: &str| {

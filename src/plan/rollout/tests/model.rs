@@ -17,7 +17,7 @@ enum Event {
     EndPods,
     Pods { are_well: bool },
     Image(u8),
-    Migrations(Option<u8>),
+    Migrations(Option<(usize, u8)>),
     Automatic(bool),
     Paused(bool),
     Pin(Option<i64>),
@@ -28,6 +28,9 @@ enum Event {
     Upgrade,
     Limit(u8),
 }
+
+/// The list may be edited while it is worked through.
+const LISTS: [&[&str]; 4] = [&["schema", "seed"], &["seed", "schema"], &["first", "schema", "seed"], &["seed"]];
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -41,7 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::EndPods),
         2 => any::<bool>().prop_map(|are_well| Event::Pods { are_well }),
         3 => (0_u8..3).prop_map(Event::Image),
-        1 => proptest::option::of(0_u8..2).prop_map(Event::Migrations),
+        1 => proptest::option::of((0..LISTS.len(), 0_u8..2)).prop_map(Event::Migrations),
         1 => any::<bool>().prop_map(Event::Automatic),
         1 => any::<bool>().prop_map(Event::Paused),
         1 => proptest::option::weighted(0.3, 1_i64..4).prop_map(Event::Pin),
@@ -82,8 +85,9 @@ proptest! {
                 Event::EndPods => world.pods.clear(),
                 Event::Pods { are_well } => world.set_pods(are_well),
                 Event::Image(image) => world.set("image", json!(image.to_string())),
-                Event::Migrations(args) => {
-                    world.set("migrations", args.map_or(Value::Null, |args| migrations(&args.to_string())));
+                Event::Migrations(list) => {
+                    let list = list.map(|(list, args)| listed(LISTS[list], &args.to_string()));
+                    world.set("migrations", list.unwrap_or_default());
                 }
                 Event::Automatic(is_automatic) => {
                     let on_failure = if is_automatic { "Automatic" } else { "None" };

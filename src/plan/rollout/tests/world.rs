@@ -92,6 +92,11 @@ impl World {
             if left == 0 {
                 return false;
             }
+            let is_start = matches!(step, Step::Start { .. });
+            assert!(
+                !is_start || observed.jobs.iter().all(|job| job.is_finished()),
+                "it begins beside one that is seen"
+            );
             self.step(application, step);
             left -= 1;
         }
@@ -121,7 +126,11 @@ impl World {
             let (application, observed) = self.see();
             let rollout = decide(&application, &observed);
             let good = self.deployment["status"]["availableReplicas"] == self.deployment["spec"]["replicas"];
+            let is_back = matches!(rollout.phase, Phase::RolledBack(_));
+            let condition = json!({"type": "RolledBack", "status": "True", "reason": "RolledBack", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": self.generation});
             self.status = json!({"currentRevision": rollout.recorded, "observedGeneration": self.generation,
+                "conditions": if is_back { vec![condition] } else { Vec::new() },
                 "lastGoodRevision": rollout.recorded.filter(|_| good).or(rollout.good)});
         }
         left > 0
@@ -350,5 +359,9 @@ fn merge(into: &mut Value, patch: &Value) {
 }
 
 pub(super) fn migrations(args: &str) -> Value {
-    json!([{"name": "schema", "args": [args]}, {"name": "seed", "args": [args]}])
+    listed(&["schema", "seed"], args)
+}
+
+pub(super) fn listed(names: &[&str], args: &str) -> Value {
+    names.iter().map(|name| json!({"name": name, "args": [args]})).collect()
 }
