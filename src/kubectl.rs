@@ -32,7 +32,6 @@ use engine::object::Key;
 use engine::transport;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tracing_subscriber::util::SubscriberInitExt;
 
 use self::args::{Args, Command, History, List, Logs, Place, Status};
 use self::draw::Canvas;
@@ -43,6 +42,7 @@ use self::snapshot::{Snapshot, Source};
 use self::source::Once;
 use self::summary::Summary;
 use crate::application::Application;
+use crate::log;
 
 /// Who has set what a command sets. Flux undoes what managers have set whose names begin with `kubectl`, which is not what
 /// somebody means who pauses an Application in an incident.
@@ -90,7 +90,7 @@ fn carry_out(args: &Args) -> Result<(), Error> {
     let namespace = args.place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let mut screen = Screen::stdout();
     if !(screen.is_terminal() && matches!(&args.command, Command::Status(status) if status.watch)) {
-        warn();
+        log::warnings();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Start)?;
     runtime.block_on(async {
@@ -138,7 +138,7 @@ async fn status(client: Client, key: &Key, args: &Status, screen: &mut Screen) -
 async fn list(client: Client, namespace: &str, args: &List, screen: &mut Screen) -> Result<(), Error> {
     let mut scope = if args.all_namespaces { Scope::all() } else { Scope::namespaces([namespace]) };
     if let Some(selector) = &args.selector {
-        scope = scope.labels(selector).map_err(|error| Error::Name(error.to_string()))?;
+        scope = scope.labels(selector).map_err(Error::Selector)?;
     }
     let found = Once(client).objects::<Application>(scope).await?.ok_or(Error::Unknown)?;
     let now = Timestamp::now();
@@ -171,7 +171,7 @@ async fn history(client: Client, key: &Key, args: &History, screen: &mut Screen)
             if output.is_some() {
                 vec![pretty(&template)]
             } else {
-                let yaml = serde_saphyr::to_string(&template).map_err(|error| Error::Name(error.to_string()))?;
+                let yaml = serde_saphyr::to_string(&template).map_err(Error::Yaml)?;
                 yaml.lines().map(str::to_owned).collect()
             }
         }
@@ -253,11 +253,4 @@ fn same_place(place: &Place) -> String {
     let flags = [("-n", &place.namespace), ("--context", &place.context)];
     let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", value.as_ref()?)));
     flags.collect()
-}
-
-/// Shows what the API server warns of, and what goes wrong on the way to it, on standard error.
-fn warn() {
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN);
-    // A second initialisation is a test's, and keeps the first.
-    let _ = log.without_time().with_target(false).with_ansi(false).finish().try_init();
 }

@@ -83,6 +83,13 @@ pub fn start(args: &Run, service: &'static str) -> Result<Traces, Error> {
     Ok(Traces::default())
 }
 
+/// Shows people what the API server warns of, such as a field that will go, and what goes wrong on the way to it.
+pub fn warnings() {
+    let log = fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN);
+    // A second initialisation is a test's, and keeps the first.
+    let _ = log.without_time().with_target(false).with_ansi(false).finish().try_init();
+}
+
 fn filter(args: &Run) -> EnvFilter {
     // The level was checked when the arguments were parsed.
     EnvFilter::new(&args.log_level)

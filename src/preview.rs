@@ -21,13 +21,13 @@ use std::process::ExitCode;
 use engine::config::Config;
 use engine::transport;
 use futures_util::future::join_all;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use self::forecast::Forecast;
 use self::input::Input;
 use self::live::{Cluster, Manner};
 use self::report::Report;
 use crate::args::{Exit, Output, Plan};
+use crate::log;
 use crate::observe::Namespace;
 use crate::run::FIELD_MANAGER;
 
@@ -93,7 +93,7 @@ pub fn preview(args: &Plan) -> Result<ExitCode, Error> {
         let applications = input.applications.iter();
         applications.map(|given| Forecast::offline(given, &allowed, enforces(&given.key.namespace))).collect()
     } else {
-        log();
+        log::warnings();
         let config = Config::find(args.kubeconfig.as_deref(), args.context.as_deref()).map_err(Error::Config)?;
         input.settle_namespaces(args.namespace.as_deref(), &config.default_namespace)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Start)?;
@@ -169,11 +169,4 @@ fn texts(files: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
 
 fn is_read(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
-}
-
-/// Shows what the API server warns of, such as a field that will go, on standard error.
-fn log() {
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN);
-    // A second initialisation is a test's, and keeps the first.
-    let _ = log.without_time().with_target(false).with_ansi(false).finish().try_init();
 }

@@ -9,9 +9,12 @@ use engine::transport;
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A name that no object can have.
-    #[error("{0}")]
-    Name(String),
+    /// No selector of labels.
+    #[error("can't select by labels")]
+    Selector(#[source] api::SelectorError),
+    /// What can't be told in YAML.
+    #[error("can't write YAML")]
+    Yaml(#[source] serde_saphyr::SerializeError),
     /// No cluster to talk to.
     #[error("no usable configuration of a cluster")]
     Config(#[source] engine::config::Error),

@@ -1,5 +1,5 @@
-//! All that there is of one Application: its children, and what they have made. Lists enter; whose each object is, is decided
-//! here. Pure, but for the seam by which the lists come.
+//! All that there is of one Application: its children, and what they have made. Lists enter, by the seam [`Source`]; whose each
+//! object is, is decided here.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl Snapshot {
         let Some(application) = applications.into_iter().next() else { return Ok(None) };
         let asks_for_route = application.it.spec.http.as_deref().is_some_and(Http::is_route);
         let child = |kind: Kind| one(&kind.name(&key.name));
-        let labelled = |label: String| scope(key).labels(&label).map_err(|error| Error::Name(error.to_string()));
+        let labelled = |label: String| scope(key).labels(&label).map_err(Error::Selector);
         let of_pods = labelled(format!("{POD_LABEL} in ({name},{name}.migration)", name = key.name))?;
         let of_replica_sets = labelled(format!("{POD_LABEL}={}", key.name))?;
         let own = labelled(format!("{APPLICATION_LABEL}={}", key.name))?;

@@ -71,11 +71,6 @@ impl Trigger {
         Self { cause: Cause::new(reason), lane, urgency: Urgency::Normal }
     }
 
-    /// The same in another lane.
-    pub fn in_lane(self, lane: Lane) -> Self {
-        Self { lane, ..self }
-    }
-
     /// The same with another urgency.
     pub fn with_urgency(self, urgency: Urgency) -> Self {
         Self { urgency, ..self }
