@@ -16,7 +16,7 @@ REQUIRE_CLUSTER ?=
 
 # The lock file says what is built, here as everywhere.
 LOCKED := --locked
-# The workspace has two programs.
+# The workspace has several programs.
 OPERATOR := cargo run --quiet $(LOCKED) --package application-operator --
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The files of tests that a server can be chosen for, by TEST_SERVER.
@@ -34,7 +34,7 @@ SHELL := bash
 	cluster-up cluster-down ci
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand --tabs=17
+	@sed -n 's/^\([a-z/.-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand --tabs=17
 
 demo: ## see it work: an API server in memory, the operator, the sample, and what comes of trouble
 	@code=0

@@ -228,7 +228,7 @@ fn no_token_is_ever_logged() {
     let world = space.world;
     let kubeconfig = fs::read_to_string(world.kubeconfig()).unwrap();
     let token = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("token: ")).expect("a token").to_owned();
-    let operator = world.operator(&["--log-level=trace", "--namespace", &space.name]);
+    let operator = world.operator(&["--log-level=trace", "--log-format=json", "--namespace", &space.name]);
     space.application("web", &json!({"image": "nginx", "replicas": 1, "port": 80}));
     space.wait_until_ready("web");
     // One that is refused, and so has more to say.
@@ -236,7 +236,9 @@ fn no_token_is_ever_logged() {
     let refused = world.operator_as(&wrong, &["--log-level=trace"]);
     wait_for("it to say that it is refused", || refused.log().contains("401").then_some(()));
 
-    for log in [operator.log(), refused.log()] {
+    let log = operator.log();
+    assert!(log.lines().any(|line| line.contains("\"trace_id\"") && line.contains("reconcile")), "no trace in the log");
+    for log in [log, refused.log()] {
         assert!(log.contains("TRACE"), "{log}");
         // A part of it is as bad; the first part is the same for all tokens of one key.
         let (head, tail) = token.split_at(token.len() / 2);

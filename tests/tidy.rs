@@ -1,5 +1,7 @@
 //! What holds of the source as a text: headers, the direction of imports, who may name what, what pure means, sizes.
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -48,7 +50,7 @@ fn the_engine_has_never_heard_of_the_operator() {
 }
 
 #[test]
-fn what_is_marked_pure_neither_waits_nor_logs_nor_reads_a_clock() {
+fn what_is_called_pure_neither_waits_nor_logs_nor_reads_a_clock() {
     holds(rules::purity);
 }
 
@@ -68,6 +70,11 @@ fn no_file_names_a_path_of_somebodys_machine() {
 }
 
 #[test]
-fn links_in_documents_lead_somewhere() {
-    holds(rules::links);
+fn links_and_paths_in_documents_lead_somewhere() {
+    holds(documents::links);
+}
+
+#[test]
+fn the_architectures_tables_name_every_module_in_its_place() {
+    holds(documents::tables);
 }

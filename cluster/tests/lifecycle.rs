@@ -210,10 +210,12 @@ impl Drop for Home {
 
 /// The processes that were started with a path of this folder.
 fn processes_of(folder: &Path) -> Vec<String> {
-    let output = Command::new("ps").args(["-A", "-o", "pid=,args="]).output();
-    let processes = String::from_utf8_lossy(&output.expect("ps is there").stdout).into_owned();
     let folder = folder.display().to_string();
-    processes.lines().filter(|line| line.contains(&folder)).map(str::to_owned).collect()
+    let processes = fs::read_dir("/proc").expect("Linux").flatten();
+    // One that has ended meanwhile has no file, and one that ended and is not yet waited for an empty one.
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(&folder)).collect()
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {

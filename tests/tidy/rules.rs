@@ -2,7 +2,7 @@
 //! proves nothing.
 
 use super::source::{heads, words};
-use super::tree::{File, ends};
+use super::tree::File;
 
 /// The most lines that a file may have before its tests: what one still reads in one go.
 const LONGEST: usize = 400;
@@ -17,10 +17,8 @@ const WIRE: [&str; 5] = ["hyper", "hyper_util", "hyper_rustls", "rustls", "rustl
 /// What a pure module may not do: wait, log, read a clock, roll dice.
 const IMPURE: [&str; 6] = ["await", "tracing", "Instant::now", "SystemTime", "Timestamp::now", "fastrand"];
 
-/// Modules that are held to be pure without a mark: reading a cache takes its lock, and nothing more; and some are part of a
-/// module that is more than a shell around them.
-const AS_GOOD_AS_PURE: [&str; 4] =
-    ["src/observe", "engine/src/lease/core", "engine/src/lease/record", "engine/src/lease/timing"];
+/// Held to be pure without saying so: reading a cache takes its lock, and nothing more.
+const AS_GOOD_AS_PURE: &str = "src/observe.rs";
 
 /// How a path below the folder of all homes goes on if it is an example's, and nobody's.
 const NOBODY: [&str; 3] = ["me/", ".kube/", "…"];
@@ -88,34 +86,41 @@ pub(crate) fn strangers(files: &[File]) -> Vec<String> {
 
 pub(crate) fn purity(files: &[File]) -> Vec<String> {
     let mut complaints = Vec::new();
-    let mut check = |module: &str, with_root: bool, may_wait: bool| {
-        let (root, inner) = (format!("{module}.rs"), format!("{module}/"));
-        for file in files.iter().filter(|file| file.path.starts_with(&inner) || with_root && file.path == root) {
-            for (number, line) in file.lines_without_tests() {
-                let found = IMPURE.iter().find(|impure| words(line, impure).next().is_some());
-                // The lock of a cache may be waited for, which reads `.wait_for(…).await`.
-                if let Some(impure) = found.filter(|_| !(may_wait && line.contains(".wait_for("))) {
-                    complaints.push(file.at(number, &format!("{module} is pure, and this is not: `{impure}`")));
-                }
+    for file in files.iter().filter(|file| file.is_rust()) {
+        let mark = ORDERED.iter().find_map(|root| mark(files, file, root));
+        let Some(purity) = mark.or_else(|| file.says_pure().then_some(Purity::Whole)) else { continue };
+        for (number, line) in file.lines_without_tests() {
+            let found = IMPURE.iter().find(|impure| words(line, impure).next().is_some());
+            // The lock of a cache may be waited for, which reads `.wait_for(…).await`.
+            let is_lock = purity == Purity::ButForItsLock && line.contains(".wait_for(");
+            if let Some(impure) = found.filter(|_| !is_lock) {
+                complaints.push(file.at(number, &format!("this is pure, and may not name `{impure}`")));
             }
         }
-    };
-    for root in ORDERED {
-        for (name, mark) in modules(files, &format!("{root}lib.rs")) {
-            let module = format!("{root}{name}");
-            match mark {
-                mark if mark.starts_with("pure, with a thin async shell") => check(&module, false, false),
-                mark if mark.starts_with("pure but for its lock") => check(&module, true, true),
-                mark if mark.starts_with("pure:") => check(&module, true, false),
-                mark if mark.starts_with("pure") => panic!("{module}: no rule for the mark `{mark}`"),
-                _ => {}
-            }
-        }
-    }
-    for module in AS_GOOD_AS_PURE {
-        check(module, true, false);
     }
     complaints
+}
+
+#[derive(PartialEq, Eq)]
+enum Purity {
+    Whole,
+    ButForItsLock,
+}
+
+/// How pure a file is by the mark that its module has in the `lib.rs` of `root`.
+fn mark(files: &[File], file: &File, root: &str) -> Option<Purity> {
+    if file.path == AS_GOOD_AS_PURE {
+        return Some(Purity::Whole);
+    }
+    let inner = file.path.strip_prefix(root)?.trim_end_matches(".rs");
+    let (name, is_root) = inner.split_once('/').map_or((inner, true), |(name, _)| (name, false));
+    match modules(files, &format!("{root}lib.rs")).into_iter().find(|(module, _)| *module == name)?.1 {
+        mark if mark.starts_with("pure, with a thin async shell") => (!is_root).then_some(Purity::Whole),
+        mark if mark.starts_with("pure but for its lock") => Some(Purity::ButForItsLock),
+        mark if mark.starts_with("pure:") => Some(Purity::Whole),
+        mark if mark.starts_with("pure") => panic!("{root}{name}: no rule for the mark `{mark}`"),
+        _ => None,
+    }
 }
 
 pub(crate) fn sizes(files: &[File]) -> Vec<String> {
@@ -152,24 +157,6 @@ pub(crate) fn paths(files: &[File]) -> Vec<String> {
     complaints
 }
 
-pub(crate) fn links(files: &[File]) -> Vec<String> {
-    let mut complaints = Vec::new();
-    for file in files.iter().filter(|file| ends(&file.path, "md")) {
-        let folder = file.path.rfind('/').map_or("", |slash| &file.path[..=slash]);
-        for (number, line) in file.text.lines().enumerate() {
-            let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-            for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
-                let path = resolved(&format!("{folder}{}", target.split('#').next().unwrap_or_default()));
-                // A folder counts as well.
-                if !files.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/"))) {
-                    complaints.push(file.at(number, &format!("there is no {path}")));
-                }
-            }
-        }
-    }
-    complaints
-}
-
 /// A complaint for each line that has one of `texts` in it, comments and all.
 fn mentions<'a>(
     files: impl Iterator<Item = &'a File>,
@@ -188,7 +175,7 @@ fn mentions<'a>(
 }
 
 /// The modules that a `lib.rs` lists, in its order, each with the comment behind it.
-fn modules<'a>(files: &'a [File], list: &str) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn modules<'a>(files: &'a [File], list: &str) -> Vec<(&'a str, &'a str)> {
     let Some(list) = files.iter().find(|file| file.path == list) else {
         return Vec::new();
     };
@@ -220,20 +207,8 @@ fn references(file: &File, depth: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// A path without `..`.
-fn resolved(path: &str) -> String {
-    let mut steps: Vec<&str> = Vec::new();
-    for step in path.split('/') {
-        match step {
-            ".." => drop(steps.pop()),
-            step => steps.push(step),
-        }
-    }
-    steps.join("/")
-}
-
 /// What `rule` has to say of a tree in which both crates have the modules `first`, `second` and `third`.
-fn complaints(rule: fn(&[File]) -> Vec<String>, path: &str, text: &str) -> Vec<String> {
+pub(crate) fn complaints(rule: fn(&[File]) -> Vec<String>, path: &str, text: &str) -> Vec<String> {
     let list = "//! A.\n\npub mod first; // pure: a -> b\npub mod second; // pure, with a thin async shell\n\
         mod third; // pure but for its lock\n";
     let files = [File::new("engine/src/lib.rs", list), File::new("src/lib.rs", list), File::new(path, text)];
@@ -301,7 +276,7 @@ fn an_engine_that_knows_the_operator_is_found() {
 fn an_impure_module_is_found_and_its_tests_are_not() {
     let text =
         "fn f() { let now = Instant::now(); }\n\n#[cfg(test)]\nmod tests {\n    // tokio\n    use tracing::info;\n}\n";
-    let complaint = "src/first.rs:1: src/first is pure, and this is not: `Instant::now`";
+    let complaint = "src/first.rs:1: this is pure, and may not name `Instant::now`";
     assert_eq!(complaints(purity, "src/first.rs", text), [complaint]);
     assert_eq!(complaints(purity, "src/first/inner.rs", text).len(), 1);
     assert_eq!(complaints(purity, "src/first/tests.rs", text), [""; 0]);
@@ -310,6 +285,11 @@ fn an_impure_module_is_found_and_its_tests_are_not() {
     assert_eq!(complaints(purity, "src/third.rs", "fn f() { a.wait_for(b).await; awaited }"), [""; 0]);
     assert_eq!(complaints(purity, "src/third.rs", "fn f() { a.get(b).await; }").len(), 1);
     assert_eq!(complaints(purity, "src/observe.rs", "use tracing::info;").len(), 1);
+    assert_eq!(
+        complaints(purity, "src/fourth.rs", "//! A in,\n//! B out. Pure: no\n//! clock.\nuse tracing::info;").len(),
+        1
+    );
+    assert_eq!(complaints(purity, "src/fourth.rs", "//! Some of it is pure.\nuse tracing::info;"), [""; 0]);
 }
 
 #[test]
@@ -327,12 +307,4 @@ fn a_note_to_oneself_and_a_path_of_ones_own_are_found() {
         assert_eq!(complaints(paths, "README.md", text).len(), 1, "{text}");
     }
     assert_eq!(complaints(paths, "README.md", concat!("in /ho", "me/me/.kube/config")), [""; 0]);
-}
-
-#[test]
-fn a_link_to_nowhere_is_found() {
-    let text = "[a](src/lib.rs) [b](https://example.com) [c](#c) [d](src) [e](src/lib.rs#L1)\n[f](src/fifth.rs)\n";
-    assert_eq!(complaints(links, "README.md", text), ["README.md:2: there is no src/fifth.rs"]);
-    let text = "[a](../src/lib.rs) [b](../src/fifth.rs)\n";
-    assert_eq!(complaints(links, "engine/README.md", text), ["engine/README.md:1: there is no src/fifth.rs"]);
 }

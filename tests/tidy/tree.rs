@@ -35,6 +35,12 @@ impl File {
         self.path.ends_with("/tests.rs") || self.path.contains("/tests/") || self.path.starts_with("tests/")
     }
 
+    /// Whether it begins by saying that it is pure.
+    pub(crate) fn says_pure(&self) -> bool {
+        let mut header = self.text.lines().map_while(|line| line.strip_prefix("//!"));
+        header.any(|line| ["Pure.", "Pure:", "Pure,", "Pure;"].iter().any(|mark| line.contains(mark)))
+    }
+
     /// The lines of code that are no tests, with their numbers.
     pub(crate) fn lines_without_tests(&self) -> impl Iterator<Item = (usize, &str)> {
         let tests = if self.is_tests() { 0..usize::MAX } else { self.tests.clone() };
