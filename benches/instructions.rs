@@ -24,7 +24,7 @@ use engine::watch::Transaction;
 
 /// A work, its rounds, and the most instructions that a round of it may take: a tenth more than were counted (1,634, 1,515,
 /// 70,312, 8,984, 232,482), which is more than another seed of a hash and another processor's way to copy make, and less than any
-/// change that is worth a look. A Deployment bears the text of its first revision, which takes a fifth of its decoding, and an
+/// change that is worth a look. A Deployment bears the text of its first revision, which takes a sixth of its decoding, and an
 /// object less to decode.
 const WORKS: [(&str, u32, u64); 5] = [
     ("queue: add, take, done", 20_000, 1_800),

@@ -371,6 +371,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_condition_may_say_is_explained_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        let words =
+            ConditionType::ALL.iter().map(|kind| kind.as_str()).chain(Reason::ALL.iter().map(|one| one.as_str()));
+        let missing: Vec<&str> = words.filter(|word| !readme.contains(&format!("`{word}`"))).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
     fn a_condition_is_kubernetes_own_and_keeps_words_that_are_not_known() {
         use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Kubernetes;
         let time = "2026-01-02T03:04:05Z";

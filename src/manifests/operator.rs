@@ -123,7 +123,8 @@ fn container(image: &str) -> Value {
             "httpGet": { "path": "/readyz", "port": "probes" },
             "periodSeconds": 5,
         },
-        // No CPU limit: it would throttle exactly when the whole cluster has to be read again.
+        // By docs/sizing.md, for 3,600 Applications, and 10,900 within the limit. No CPU limit: it would throttle exactly when
+        // the whole cluster has to be read again.
         "resources": {
             "requests": { "cpu": "10m", "memory": "64Mi" },
             "limits": { "memory": "256Mi" },
