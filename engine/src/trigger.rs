@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::api::{Invalid, Thing};
-    use crate::object::{Metadata, OwnerReference, Uid};
+    use crate::object::{Metadata, OwnerReference, ResourceVersion, Uid};
     use crate::store::Origin;
 
     fn thing(metadata: Metadata) -> Entry<Thing> {
@@ -178,6 +178,20 @@ mod tests {
             assert_eq!(mapper(&Change { old, new, origin: Origin::Event }).len(), 1);
         }
         assert_eq!(mapper(&Change { old: of("a", false), new: of("a", false), origin: Origin::Event }), []);
+    }
+
+    #[test]
+    fn a_new_status_is_no_news_where_the_generation_is_what_counts() {
+        let mapper = filtered(generation_changed, itself);
+        let of = |generation, version: &str| {
+            Some(thing(Metadata {
+                generation,
+                resource_version: ResourceVersion(version.into()),
+                ..Metadata::default()
+            }))
+        };
+        let keys = |old, new| mapper(&Change { old, new, origin: Origin::Event }).len();
+        assert_eq!((keys(of(1, "1"), of(1, "2")), keys(of(1, "2"), of(2, "3"))), (0, 1));
     }
 
     #[test]

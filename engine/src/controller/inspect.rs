@@ -160,6 +160,7 @@ fn source(Seen { name, synced, objects, stats: parts }: &Seen<'_>) -> Value {
         "duplicates": sum(Stats::duplicates),
         "quarantined": sum(Stats::quarantined),
         "unconfirmedWrites": sum(Stats::unconfirmed),
+        "confirmations": sum(Stats::confirmations),
         "audits": sum(Stats::audits),
         "repairs": sum(Stats::repairs),
     })

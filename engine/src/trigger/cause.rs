@@ -59,8 +59,6 @@ pub enum Reason {
     Timer,
     /// The last attempt failed.
     Retry,
-    /// Something outside of the cluster's API asked for it.
-    Request,
 }
 
 impl Trigger {
@@ -121,16 +119,8 @@ impl fmt::Display for Lane {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::Created,
-        Self::Updated,
-        Self::Deleted,
-        Self::Listed,
-        Self::Resync,
-        Self::Timer,
-        Self::Retry,
-        Self::Request,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Created, Self::Updated, Self::Deleted, Self::Listed, Self::Resync, Self::Timer, Self::Retry];
 }
 
 impl fmt::Display for Reason {
@@ -143,7 +133,6 @@ impl fmt::Display for Reason {
             Self::Resync => "resync",
             Self::Timer => "timer",
             Self::Retry => "retry",
-            Self::Request => "request",
         })
     }
 }
