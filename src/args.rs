@@ -5,32 +5,27 @@
 
 mod allowances;
 mod election;
+mod exit;
 mod plan;
 mod value;
 
-use std::error::Error;
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
-use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use engine::object;
 
 pub use self::allowances::Allowances;
 pub use self::election::Election;
+pub use self::exit::Exit;
+pub(crate) use self::exit::{FAILED, MISUSED};
 pub use self::plan::{Output, Plan};
 pub use self::value::Address;
 pub(crate) use self::value::{duration, namespace, object_name};
 use crate::manifests;
 
-/// Exit code of a command that failed while it ran.
-const FAILED: u8 = 1;
-
-/// Exit code for arguments that make no sense, as shells and clap have it.
-const MISUSED: u8 = 2;
+/// How a line on standard error begins.
+const PREFIX: &str = "application-operator: ";
 
 /// Turns an Application into a running, reachable, healed application on Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -212,56 +207,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// Why the process ends before or instead of running.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exit {
-    /// What to tell; ends in a line break.
-    pub message: String,
-    /// The exit code; 0 for help and version, which go to stdout.
-    pub code: u8,
-}
-
-impl Exit {
-    /// A command failed; one line tells why, down to the first cause.
-    pub fn failed(error: &dyn Error) -> Self {
-        let message = format!("application-operator: {}\n", object::chain(error));
-        Self { message, code: FAILED }
-    }
-
-    /// Settings that are good one by one and not together; one line tells why.
-    fn misused(error: &dyn Error) -> Self {
-        let message = format!("application-operator: {}; see --help\n", object::chain(error));
-        Self { message, code: MISUSED }
-    }
-
-    /// Something is in the way, as this line tells.
-    pub fn problem(line: &str) -> Self {
-        Self { message: format!("application-operator: {line}\n"), code: FAILED }
-    }
-
-    /// Tells it and returns the exit code.
-    pub fn report(self) -> ExitCode {
-        // Nobody is left to be told that the output is closed.
-        let _ = if self.code == 0 {
-            io::stdout().write_all(self.message.as_bytes())
-        } else {
-            io::stderr().write_all(self.message.as_bytes())
-        };
-        ExitCode::from(self.code)
-    }
-}
-
-impl From<clap::Error> for Exit {
-    fn from(error: clap::Error) -> Self {
-        let text = error.render().to_string();
-        match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self { message: text, code: 0 },
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self { message: text, code: MISUSED },
-            _ => Self { message: one_line(&text), code: MISUSED },
-        }
-    }
-}
-
 /// Reads the words of a command line, the first of which is the program's name.
 ///
 /// # Errors
@@ -275,7 +220,7 @@ where
     let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
     // Where 2 says that something would change, it can't say this as well.
     let code = if words.get(1).is_some_and(|word| word == "plan") { FAILED } else { MISUSED };
-    let mut args = Args::try_parse_from(words).map_err(|error| match Exit::from(error) {
+    let mut args = Args::try_parse_from(words).map_err(|error| match Exit::of(&error, PREFIX) {
         Exit { message, code: MISUSED } => Exit { message, code },
         help => help,
     })?;
@@ -289,24 +234,6 @@ where
         run.election.timing().map_err(|error| Exit::misused(&error))?;
     }
     Ok(args)
-}
-
-/// clap's many lines as one, which is all that a log of crashed containers shows.
-fn one_line(text: &str) -> String {
-    let said = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
-        .take_while(|line| !line.starts_with("Usage:"));
-    let mut message = String::from("application-operator: ");
-    for (index, line) in said.enumerate() {
-        if index > 0 {
-            message.push_str(if line.starts_with("tip:") { "; " } else { " " });
-        }
-        message.push_str(line.strip_prefix("error: ").unwrap_or(line));
-    }
-    message.push_str("; see --help\n");
-    message
 }
 
 #[cfg(test)]

@@ -42,14 +42,12 @@ use self::snapshot::{Snapshot, Source};
 use self::source::Once;
 use self::summary::Summary;
 use crate::application::Application;
+use crate::args::FAILED;
 use crate::log;
 
 /// Who has set what a command sets. Flux undoes what managers have set whose names begin with `kubectl`, which is not what
 /// somebody means who pauses an Application in an incident.
 const FIELD_MANAGER: &str = "application-plugin";
-
-/// Exit code of a command that failed, as kubectl has it.
-const FAILED: u8 = 1;
 
 /// Does what the words of a command line say.
 pub fn run<I>(words: I) -> ExitCode
@@ -59,15 +57,7 @@ where
 {
     let args = match args::parse(words) {
         Ok(args) => args,
-        Err(message) => {
-            // Nobody is left to be told that the output is closed.
-            let _ = if message.code == 0 {
-                io::stdout().write_all(message.text.as_bytes())
-            } else {
-                io::stderr().write_all(message.text.as_bytes())
-            };
-            return ExitCode::from(message.code);
-        }
+        Err(exit) => return exit.report(),
     };
     match carry_out(&args) {
         Ok(()) => ExitCode::SUCCESS,

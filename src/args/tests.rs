@@ -165,7 +165,7 @@ fn help_and_version_are_no_failure_but_no_command_is() {
 
 #[test]
 fn a_failure_names_its_causes_in_one_line() {
-    let cause = io::Error::other("disk full");
+    let cause = std::io::Error::other("disk full");
     let exit = Exit::failed(&manifests::Error::Output(cause));
     assert_eq!(exit.message, "application-operator: cannot write to the output: disk full\n");
     assert_eq!(exit.code, 1);

@@ -4,13 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::args::{namespace, object_name};
-
-/// Exit code for arguments that make no sense, as shells have it.
-const MISUSED: u8 = 2;
+use crate::args::{Exit, namespace, object_name};
 
 /// What kubectl takes before a name in place of a space.
 const TYPES: [&str; 4] = ["application", "applications", "mapp", "applications.minetto.dev"];
@@ -182,40 +178,17 @@ pub enum Output {
     Json,
 }
 
-/// Why nothing is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// What to tell.
-    pub text: String,
-    /// The exit code; 0 for help and version, which go to standard output.
-    pub code: u8,
-}
-
 /// Reads the words of a command line, the first of which is the program's name.
 ///
 /// # Errors
 ///
 /// If they make no sense, or ask for help or the version.
-pub fn parse<I>(words: I) -> Result<Args, Message>
+pub fn parse<I>(words: I) -> Result<Args, Exit>
 where
     I: IntoIterator,
     I::Item: Into<OsString> + Clone,
 {
-    Args::try_parse_from(words).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Message { text: error.render().to_string(), code: 0 },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Message { text: error.render().to_string(), code: MISUSED }
-        }
-        _ => Message { text: one_line(&error.render().to_string()), code: MISUSED },
-    })
-}
-
-/// clap's many lines as one.
-fn one_line(text: &str) -> String {
-    let lines =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("For more information"));
-    let said: Vec<&str> = lines.take_while(|line| !line.starts_with("Usage:")).collect();
-    format!("{}; see --help\n", said.join(" ").replace(" tip:", "; tip:"))
+    Args::try_parse_from(words).map_err(|error| Exit::of(&error, "error: "))
 }
 
 /// Takes a name as kubectl does, with its type before it or without.
@@ -236,8 +209,9 @@ fn timeout(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::MISUSED;
 
-    fn told(line: &str) -> Result<Args, Message> {
+    fn told(line: &str) -> Result<Args, Exit> {
         parse(["kubectl-application"].into_iter().chain(line.split_whitespace()))
     }
 
@@ -267,17 +241,17 @@ mod tests {
             ("statsu shop", "tip: a similar subcommand exists: 'status'"),
             ("list -o yaml", "possible values: json"),
         ] {
-            let Err(message) = told(line) else { panic!("{line} is taken") };
-            assert!(message.text.contains(words) && message.code == MISUSED, "{line}: {}", message.text);
-            assert_eq!(message.text.trim_end().lines().count(), 1, "{}", message.text);
+            let Err(exit) = told(line) else { panic!("{line} is taken") };
+            assert!(exit.message.contains(words) && exit.code == MISUSED, "{line}: {}", exit.message);
+            assert_eq!(exit.message.trim_end().lines().count(), 1, "{}", exit.message);
         }
     }
 
     #[test]
     fn help_is_there_for_each_command_and_is_no_error() {
         for command in ["", "status", "list", "history", "rollback", "pause", "resume", "logs"] {
-            let Err(message) = told(&format!("{command} -h")) else { panic!("{command}") };
-            assert!(message.code == 0 && message.text.contains("Usage: kubectl application"), "{}", message.text);
+            let Err(exit) = told(&format!("{command} -h")) else { panic!("{command}") };
+            assert!(exit.code == 0 && exit.message.contains("Usage: kubectl application"), "{}", exit.message);
         }
     }
 }
