@@ -235,7 +235,7 @@ impl Writer {
         match settle(&self.client, cache, key, precondition, error).await {
             Ok(Settled::Outdated) => Ok(Applied::Outdated),
             Ok(Settled::Ahead) => Ok(Applied::Ahead),
-            Err(unsettled) if unsettled.error.is_unavailable() && !unsettled.is_unavailable() => {
+            Err(unsettled) if unsettled.is_no_outage() => {
                 Err(Error::Unmade { child: named::<T>(key), source: unsettled.error })
             }
             Err(unsettled) => Err(failure::<T>(key, unsettled.error)),

@@ -116,11 +116,7 @@ impl From<Unsettled> for Failure {
     /// The same of a write that was looked after: one that fails while the server answers otherwise is this object's own
     /// trouble.
     fn from(unsettled: Unsettled) -> Self {
-        if unsettled.error.is_unavailable() && !unsettled.is_unavailable() {
-            Self::Retry(unsettled.into())
-        } else {
-            unsettled.error.into()
-        }
+        if unsettled.is_no_outage() { Self::Retry(unsettled.into()) } else { unsettled.error.into() }
     }
 }
 

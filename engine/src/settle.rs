@@ -30,9 +30,10 @@ pub struct Unsettled {
 }
 
 impl Unsettled {
-    /// Returns true if nothing is wrong with the write itself, as far as one knows: see [`Error::is_unavailable`].
-    pub fn is_unavailable(&self) -> bool {
-        self.error.is_unavailable() && !(self.was_answered && self.error.is_ambiguous())
+    /// Returns true if the error looks like an outage, and is none: whoever writes this object again is best told so, and waits
+    /// longer each time.
+    pub fn is_no_outage(&self) -> bool {
+        self.was_answered && self.error.is_unavailable()
     }
 }
 
@@ -52,9 +53,9 @@ impl std::error::Error for Unsettled {
 ///
 /// # Errors
 ///
-/// [`Unsettled`] with `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another state of the
-/// object would explain; where the object is as it was assumed to be, so that the write was not made and may be repeated; or
-/// where there is no answer to the look either.
+/// [`Unsettled`] with `error`, where a look tells nothing more: where it is no conflict, no lost answer, and nothing that another
+/// state of the object would explain; where the object is as it was assumed to be, so that the write was not made and may be
+/// repeated; or where there is no answer to the look either.
 ///
 /// ```no_run
 /// # use engine::api::Precondition;
