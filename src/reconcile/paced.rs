@@ -120,3 +120,40 @@ fn left(is_over: bool) {
 fn lock(pace: &Mutex<Pace>) -> MutexGuard<'_, Pace> {
     pace.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::observe::{Found, Kind};
+    use crate::plan::tests::application;
+
+    /// An Application as the Go operator leaves it: it has told nothing, and its pods run.
+    fn former(name: &str) -> (Application, Observed) {
+        let mut application = application(&json!({"replicas": 1}));
+        application.metadata.name = name.into();
+        let status = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1,
+            "readyReplicas": 1});
+        let deployment = json!({
+            "metadata": {"name": format!("{name}-deployment"), "uid": name, "generation": 1,
+                "ownerReferences": [{"uid": application.metadata.uid}]},
+            "spec": {"replicas": 1, "template": {}},
+            "status": status,
+        });
+        let live = serde_json::from_str(&deployment.to_string()).unwrap();
+        let children = [(Kind::Deployment, Found::Own(Arc::new(live)))].into();
+        (application, Observed { children, ..Observed::default() })
+    }
+
+    #[test]
+    fn a_place_is_kept_however_often_it_is_planned_before_anything_was_told() {
+        let paced = Paced::new(1);
+        let [(first, of_first), (second, of_second)] = ["first", "second"].map(former);
+        let found = || vec![first.metadata.key(), second.metadata.key()];
+        for _ in 0..3 {
+            assert_eq!(paced.turn(&first, &of_first, found), Ok(()));
+        }
+        assert!(paced.turn(&second, &of_second, found).is_err(), "there is one place");
+    }
+}
