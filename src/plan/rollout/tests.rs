@@ -174,8 +174,8 @@ fn a_first_rollout_has_no_pods_before_its_migrations() {
     assert!(!world.deployment.is_null());
 }
 
-#[test]
-fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
+/// One whose second revision, `two`, made no progress, so that the first one, `one`, runs again.
+fn rolled_back() -> World {
     let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
     world.settle();
     world.set_pods(true);
@@ -184,6 +184,12 @@ fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
     world.settle();
     world.set_pods(false);
     world.settle();
+    world
+}
+
+#[test]
+fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
+    let mut world = rolled_back();
     assert_eq!(world.image(), "one");
     assert!(matches!(world.phase(), Phase::RolledBack(_)));
     world.status = Value::Null;
@@ -200,14 +206,7 @@ fn a_stalled_rollout_goes_back_once_and_waits_for_another_template() {
 
 #[test]
 fn what_was_rolled_back_stays_so_when_another_version_renders_it_anew_and_nobody_has_asked_for_anything() {
-    let mut world = World::new(&json!({"image": "one", "rollback": {"onFailure": "Automatic"}}));
-    world.settle();
-    world.set_pods(true);
-    world.settle();
-    world.set("image", json!("two"));
-    world.settle();
-    world.set_pods(false);
-    world.settle();
+    let mut world = rolled_back();
     for _ in 0..2 {
         world.is_restricted = !world.is_restricted;
         world.settle();
