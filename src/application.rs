@@ -8,6 +8,7 @@ pub mod around;
 pub mod condition;
 pub mod config;
 pub mod http;
+pub mod reason;
 pub mod rollout;
 pub mod spec;
 pub mod verbatim;
@@ -19,7 +20,8 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::allowed::Allowed;
-pub use self::condition::{Condition, ConditionStatus, ConditionType, Reason};
+pub use self::condition::{Condition, ConditionStatus, ConditionType};
+pub use self::reason::Reason;
 pub use self::spec::{ApplicationSpec, SecurityProfile};
 pub use self::verbatim::Verbatim;
 

@@ -161,5 +161,5 @@ impl Caches {
 }
 
 fn found<K: Marker>(cache: &Reader<Child<K>>, application: &Key, uid: &Uid) -> (Kind, Found) {
-    (K::KIND, Found::of(K::KIND, cache.get(&K::KIND.key(application)), uid))
+    (K::KIND, Found::of(cache.get(&K::KIND.key(application)), uid))
 }

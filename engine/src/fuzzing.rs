@@ -59,11 +59,7 @@ impl Object for Anything {
     }
 }
 
-/// Whatever a watch brings, the state machine goes on, and what it hands on has a key.
-///
-/// # Panics
-///
-/// If it doesn't.
+/// Whatever a watch brings, the state machine goes on.
 pub fn watch(data: &[u8]) {
     let mut frames = Frames::default();
     let mut machine = Machine::<Anything>::default();

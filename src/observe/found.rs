@@ -57,12 +57,12 @@ impl Found {
         }
     }
 
-    /// What the cache has under the name of a child of that kind.
-    pub(super) fn of<K: Marker>(kind: Kind, entry: Option<Entry<Child<K>>>, uid: &Uid) -> Self {
+    /// What the cache has under the name of a child of the Application with that uid.
+    pub(super) fn of<K: Marker>(entry: Option<Entry<Child<K>>>, uid: &Uid) -> Self {
         match entry {
             None => Self::Absent,
             Some(Entry::Invalid(invalid)) => Self::Foreign(format!("can't be decoded: {}", invalid.error)),
-            Some(Entry::Valid(child)) => Self::judge(kind, child.0.clone(), uid),
+            Some(Entry::Valid(child)) => Self::judge(K::KIND, child.0.clone(), uid),
         }
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     fn found(metadata: &Value) -> Found {
         let service = json!({"metadata": metadata, "spec": {}}).to_string();
         let service: Child<Services> = serde_json::from_str(&service).unwrap();
-        Found::of(Kind::Service, Some(Entry::Valid(Arc::new(service))), &Uid("mine".into()))
+        Found::of(Some(Entry::Valid(Arc::new(service))), &Uid("mine".into()))
     }
 
     fn owner(uid: &str, controller: bool) -> Value {

@@ -238,13 +238,13 @@ fn first(application: &Application, history: &History<'_>, template: Value) -> R
         }
     }
     notes.extend(history.notes());
-    let back = back::rendered_anew(application, history, number).filter(|_| !has_migrations);
-    notes.extend(back.iter().flat_map(|(notes, _)| notes.clone()));
+    let (inherited, back) = back::rendered_anew(application, history, number).filter(|_| !has_migrations).unzip();
+    notes.extend(inherited.into_iter().flatten());
     notes.extend(history.handed_on().map(|text| (REVISION_ANNOTATION.to_owned(), json!(text))));
     let body = revision::render(application, &history.name, &template, number, &notes);
     let before = vec![Step::Record { body }];
-    if let Some((_, rollout)) = back {
-        return Rollout { before, ..rollout };
+    if let Some(back) = back {
+        return Rollout { before, ..back };
     }
     if has_migrations && !is_running {
         let phase = Phase::Migrating(format!("Revision {number} waits for its migrations"));
@@ -263,19 +263,19 @@ fn record(application: &Application, kept: &Revision, number: i64, notes: &Map<S
 /// has asked for anything.
 fn again(application: &Application, history: &History<'_>, wished: &Revision, template: Value) -> Rollout {
     let number = history.next();
-    let back = back::rendered_anew(application, history, number).filter(|_| wished.is_admitted());
-    let of_back = || back.iter().flat_map(|(notes, _)| notes.clone());
+    let (inherited, back) = back::rendered_anew(application, history, number).filter(|_| wished.is_admitted()).unzip();
+    let inherited = inherited.into_iter().flatten();
     let before = if wished.is_recorded() {
         let mut notes = json!({ROLLED_BACK_TO: null, FAILURE: null, STALLED_BEFORE: history.stalled_since(),
             LAST_GOOD: history.good_so_far()});
-        of_back().for_each(|(note, value)| notes[note] = value);
+        inherited.for_each(|(note, value)| notes[note] = value);
         vec![amend(wished, json!({"revision": number, "metadata": {"annotations": notes}}), Vec::new())]
     } else {
-        let notes = history.notes().into_iter().chain(of_back()).collect();
+        let notes = history.notes().into_iter().chain(inherited).collect();
         record(application, wished, number, &notes).into_iter().collect()
     };
-    if let Some((_, rollout)) = back {
-        return Rollout { before, ..rollout };
+    if let Some(back) = back {
+        return Rollout { before, ..back };
     }
     if wished.is_admitted() {
         return Rollout { before, current: Some(number), ..Rollout::of(Runs::Wished(template), Phase::Direct) };

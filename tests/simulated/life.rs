@@ -213,9 +213,10 @@ fn timeless(text: &str) -> String {
     result
 }
 
-pub(crate) fn condition(object: &Value, kind: &str) -> [String; 2] {
+/// Status, reason and message of a condition.
+pub(crate) fn condition<'o>(object: &'o Value, kind: &str) -> [&'o str; 3] {
     let found = object["status"]["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == kind);
-    ["status", "reason"].map(|name| found.map_or("", |one| one[name].as_str().unwrap_or_default()).to_owned())
+    ["status", "reason", "message"].map(|name| found.and_then(|one| one[name].as_str()).unwrap_or_default())
 }
 
 pub(crate) fn names(count: usize) -> Vec<String> {

@@ -21,12 +21,12 @@ use crate::queue::{Queue, Verdict};
 use crate::trace::Context;
 use crate::{api, transport};
 
-/// Wait after [`Failure::Unavailable`], of the object, unless the server asks for more, and of the worker. A server that is back is used within this time; and
-/// while it is away, each worker asks it once a second.
+/// Wait after [`Failure::Unavailable`], of the object, unless the server asks for more, and of the worker. A server that is back
+/// is used within this time; and while it is away, each worker asks it once a second.
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
-/// The longest that an object waits since the server asks to: priority and fairness asks for half a minute at most, and what
-/// asks for more does not know what it is asked.
+/// The longest that an object waits since the server asks to: priority and fairness asks for half a minute at most, and whatever
+/// asks for more is no API server.
 const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 /// The longest wait after [`Failure::Conflict`] for the cache to have what the server has: many times what an event takes.
@@ -161,14 +161,18 @@ impl<T, R> Worker<T, R> {
 
 /// Whether a write was refused since this process does not lead.
 fn is_fenced(failure: &Failure) -> bool {
-    let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<transport::Error>()).any(transport::Error::is_fenced)
+    causes(failure).any(transport::Error::is_fenced)
 }
 
 /// How long the server asks to wait with this one.
 fn asked_to_wait(failure: &Failure) -> Option<Duration> {
+    causes(failure).find_map(|error: &api::Error| error.status()?.retry_after())
+}
+
+/// What it comes from that is of this type.
+fn causes<E: std::error::Error + 'static>(failure: &Failure) -> impl Iterator<Item = &E> {
     let causes = std::iter::successors(Some(failure as &dyn std::error::Error), |error| error.source());
-    causes.filter_map(|cause| cause.downcast_ref::<api::Error>()).find_map(|error| error.status()?.retry_after())
+    causes.filter_map(|cause| cause.downcast_ref())
 }
 
 /// What a panic said.

@@ -1,6 +1,6 @@
 //! Going back: to the revision that the spec names, or from one whose rollout has failed. Pure.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::history::History;
 use super::{Phase, Refusal, Rollout, Runs};
@@ -51,20 +51,17 @@ pub(super) fn rendered_anew(
     application: &Application,
     history: &History<'_>,
     number: i64,
-) -> Option<(Map<String, Value>, Rollout)> {
+) -> Option<([(String, Value); 2], Rollout)> {
     let told = application.status.condition(ConditionType::RolledBack).filter(|told| told.status == "True")?;
     let is_of_now = told.observed_generation == Some(application.metadata.generation);
     let is_rolled_back = is_of_now && told.reason == Reason::RolledBack.as_str();
     let last = history.newest().filter(|_| is_rolled_back && is_automatic(application))?;
     let why = last.note(FAILURE).unwrap_or_default();
-    let why = if why.ends_with(')') && why.contains(AS_REVISION) {
-        why.to_owned()
-    } else {
-        format!("{why}{AS_REVISION}{})", last.revision)
-    };
+    let is_older = why.contains(AS_REVISION);
+    let why = if is_older { why.to_owned() } else { format!("{why}{AS_REVISION}{})", last.revision) };
     let rollout = in_its_place(history, last, number, &why)?;
-    let notes = [(ROLLED_BACK_TO, last.note(ROLLED_BACK_TO)), (FAILURE, Some(&*why))];
-    Some((notes.into_iter().filter_map(|(note, value)| Some((note.to_owned(), json!(value?)))).collect(), rollout))
+    let notes = [(ROLLED_BACK_TO, last.note(ROLLED_BACK_TO)?), (FAILURE, &why)];
+    Some((notes.map(|(note, value)| (note.to_owned(), json!(value))), rollout))
 }
 
 /// What runs in place of the revision with this number, whose rollout has failed, as is noted on `noted`.
@@ -74,6 +71,7 @@ pub(super) fn in_its_place(history: &History<'_>, noted: &Revision, number: i64,
     Some(Rollout { current: Some(back.revision), ..Rollout::of(Runs::Former(back.template()?), phase) })
 }
 
+/// What is told of a revision whose rollout has failed, and of the one that runs in its place.
 pub(super) fn told(from: i64, to: i64, why: &str) -> String {
     format!(
         "Revision {from} made no progress within its deadline, so that revision {to} runs until the spec asks for other \
@@ -81,6 +79,7 @@ pub(super) fn told(from: i64, to: i64, why: &str) -> String {
     )
 }
 
+/// Why there is no way back to a revision.
 pub(super) fn across(crossed: &Revision, to: i64) -> String {
     format!(
         "Migrations of revision {} have run, or may have, and revision {to} is older; give the spec what is to run \
