@@ -7,7 +7,7 @@ mod support;
 
 use serde_json::{Value, json};
 
-use crate::support::Space;
+use crate::support::{Operator, Space};
 
 /// One thing that somebody does to the ports of an Application on port 80.
 struct Edit {
@@ -63,47 +63,40 @@ const EDITS: [Edit; 18] = [
 
 #[test]
 fn an_edit_is_undone_and_then_any_port_is_reached() {
-    let Some(space) = applications("edit-then-change") else { return };
+    let Some((space, _operator)) = applications("edit-then-change") else { return };
     edit_all(&space);
-    for Edit { what, .. } in &EDITS {
-        space.wait_until_converged(what);
-    }
+    wait_until_converged(&space);
     walk(&space);
 }
 
 #[test]
-fn an_edit_and_a_change_at_once_end_as_the_change_says() {
-    let Some(space) = applications("edit-and-change") else { return };
-    for Edit { what, edit } in &EDITS {
-        edit(&space, what);
-        space.edit("applications", what, &json!({"spec": {"port": WALK[0]}}));
-    }
+fn an_edit_and_a_change_that_are_seen_at_once_end_as_the_change_says() {
+    let Some((space, operator)) = applications("edit-and-change") else { return };
+    drop(operator);
+    edit_all(&space);
+    change_all(&space, WALK[0]);
+    let _operator = space.operator();
     walk(&space);
 }
 
 #[test]
 fn an_edit_that_undoes_a_change_is_undone() {
-    let Some(space) = applications("change-then-edit") else { return };
-    for Edit { what, .. } in &EDITS {
-        space.edit("applications", what, &json!({"spec": {"port": 8080}}));
-    }
-    for Edit { what, .. } in &EDITS {
-        space.wait_until_converged(what);
-    }
+    let Some((space, _operator)) = applications("change-then-edit") else { return };
+    change_all(&space, WALK[0]);
+    wait_until_converged(&space);
     edit_all(&space);
     walk(&space);
 }
 
-/// An Application for each edit; they need no pods.
-fn applications(name: &str) -> Option<Space<'static>> {
-    let space = Space::operated(name)?;
+/// An Application for each edit, which need no pods, and an operator of their own.
+fn applications(name: &str) -> Option<(Space<'static>, Operator)> {
+    let space = Space::new(name)?;
+    let operator = space.operator();
     for Edit { what, .. } in &EDITS {
         space.application(what, &json!({"image": "nginx", "replicas": 0, "port": 80}));
     }
-    for Edit { what, .. } in &EDITS {
-        space.wait_until_converged(what);
-    }
-    Some(space)
+    wait_until_converged(&space);
+    Some((space, operator))
 }
 
 fn edit_all(space: &Space<'_>) {
@@ -112,15 +105,23 @@ fn edit_all(space: &Space<'_>) {
     }
 }
 
+fn change_all(space: &Space<'_>, port: u16) {
+    for Edit { what, .. } in &EDITS {
+        space.edit("applications", what, &json!({"spec": {"port": port}}));
+    }
+}
+
+fn wait_until_converged(space: &Space<'_>) {
+    for Edit { what, .. } in &EDITS {
+        space.wait_until_converged(what);
+    }
+}
+
 /// Leads every Application from port to port.
 fn walk(space: &Space<'_>) {
     for port in WALK {
-        for Edit { what, .. } in &EDITS {
-            space.edit("applications", what, &json!({"spec": {"port": port}}));
-        }
-        for Edit { what, .. } in &EDITS {
-            space.wait_until_converged(what);
-        }
+        change_all(space, port);
+        wait_until_converged(space);
     }
 }
 

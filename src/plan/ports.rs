@@ -18,19 +18,19 @@ pub fn take_over(managed_fields: &[Value], live: &Value, wish: &Value, manager: 
             let Some(ports) = at(&mut entry["fieldsV1"], &list.path) else {
                 continue;
             };
-            let foreign: Vec<String> = ports.keys().filter(|key| !list.is_wished(key)).cloned().collect();
-            for key in foreign {
-                if let Some(fields) = ports.remove(&key) {
-                    taken.push((list.path.clone(), key, fields));
+            ports.retain(|key, _| {
+                let stays = list.is_wished(key);
+                if !stays {
+                    taken.push((list.path.clone(), key.clone()));
                 }
-            }
+                stays
+            });
         }
-        // Entries that nobody owns, since somebody has wiped the managedFields.
-        let owned = |key: &str| entries.iter().any(|entry| has(&entry["fieldsV1"], &list.path, key));
-        for key in list.keys(live).into_iter().filter(|key| !list.is_wished(key)) {
-            if !owned(&key) && !taken.iter().any(|(path, taken, _)| *path == list.path && *taken == key) {
-                taken.push((list.path.clone(), key, json!({".": {}})));
-            }
+        // Entries of which the operator owns no more than fields, or nobody anything, since somebody has wiped the managedFields.
+        let is_owned =
+            |key: &str| entries.iter().any(|entry| is_own(entry) && owns(&entry["fieldsV1"], &list.path, key));
+        for key in list.keys(live).into_iter().filter(|key| !list.is_wished(key) && !is_owned(key)) {
+            taken.push((list.path.clone(), key));
         }
     }
     if taken.is_empty() {
@@ -43,9 +43,10 @@ pub fn take_over(managed_fields: &[Value], live: &Value, wish: &Value, manager: 
         }));
     }
     let own = entries.iter_mut().find(|entry| is_own(entry))?;
-    for (path, key, fields) in taken {
+    for (path, key) in taken {
         let ports = path.iter().fold(&mut own["fieldsV1"], |fields, step| &mut fields[step]);
-        ports[key] = fields;
+        // The entry itself, without which an apply removes fields of it and no more.
+        ports[key]["."] = json!({});
     }
     Some(entries)
 }
@@ -114,10 +115,10 @@ fn lists(wish: &Value) -> Vec<List> {
     lists
 }
 
-/// Returns true if `fields` own the entry `key` of the list at `path`.
-fn has(fields: &Value, path: &[String], key: &str) -> bool {
+/// Returns true if `fields` own the entry `key` of the list at `path` itself, and not only fields of it.
+fn owns(fields: &Value, path: &[String], key: &str) -> bool {
     let list = path.iter().try_fold(fields, |fields, step| fields.get(step));
-    list.is_some_and(|list| list.get(key).is_some())
+    list.is_some_and(|list| list[key].get(".").is_some())
 }
 
 fn at<'a>(fields: &'a mut Value, path: &[String]) -> Option<&'a mut Map<String, Value>> {
@@ -127,6 +128,9 @@ fn at<'a>(fields: &'a mut Value, path: &[String]) -> Option<&'a mut Map<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PORT_80: &str = r#"k:{"port":80,"protocol":"TCP"}"#;
+    const PORT_9999: &str = r#"k:{"port":9999,"protocol":"TCP"}"#;
 
     fn service(port: u16) -> Value {
         json!({"apiVersion": "v1", "spec": {"ports": [{"port": port, "protocol": "TCP"}]}})
@@ -149,8 +153,8 @@ mod tests {
     fn foreign_entries_change_hands_and_wished_ones_stay() {
         let managed = [entry("operator", "Apply", &[80]), entry("kubectl-edit", "Update", &[80, 9999])];
         let taken = take_over(&managed, &Value::Null, &service(80), "operator").unwrap();
-        assert_eq!(ports(&taken[0]), [r#"k:{"port":80,"protocol":"TCP"}"#, r#"k:{"port":9999,"protocol":"TCP"}"#]);
-        assert_eq!(ports(&taken[1]), [r#"k:{"port":80,"protocol":"TCP"}"#]);
+        assert_eq!(ports(&taken[0]), [PORT_80, PORT_9999]);
+        assert_eq!(ports(&taken[1]), [PORT_80]);
         assert_eq!(taken[1]["fieldsV1"]["f:spec"]["f:type"], json!({}), "other fields stay where they are");
     }
 
@@ -160,19 +164,29 @@ mod tests {
         let taken = take_over(&managed, &Value::Null, &service(80), "operator").unwrap();
         assert_eq!((taken.len(), &taken[1]["operation"]), (2, &json!("Apply")));
         assert_eq!(ports(&taken[0]).len(), 0);
-        assert_eq!(
-            taken[1]["fieldsV1"]["f:spec"]["f:ports"],
-            json!({r#"k:{"port":9999,"protocol":"TCP"}"#: {"f:name": {}}})
-        );
+        assert_eq!(taken[1]["fieldsV1"]["f:spec"]["f:ports"], json!({PORT_9999: {".": {}}}));
     }
 
     #[test]
-    fn entries_that_nobody_owns_are_claimed() {
+    fn entries_that_nobody_owns_are_claimed_and_so_are_those_of_which_only_fields_are_owned() {
         let live = json!({"spec": {"ports": [{"port": 80, "protocol": "TCP"}, {"port": 9999, "protocol": "TCP"}]}});
         let taken = take_over(&[], &live, &service(80), "operator").unwrap();
-        assert_eq!(ports(&taken[0]), [r#"k:{"port":9999,"protocol":"TCP"}"#]);
-        let own = [entry("operator", "Apply", &[9999])];
+        assert_eq!(ports(&taken[0]), [PORT_9999]);
+        let mut own = [entry("operator", "Apply", &[9999])];
+        let claimed = take_over(&own, &live, &service(80), "operator").unwrap();
+        let fields = json!({".": {}, "f:name": {}});
+        assert_eq!(claimed[0]["fieldsV1"]["f:spec"]["f:ports"][PORT_9999], fields);
+        own[0]["fieldsV1"]["f:spec"]["f:ports"][PORT_9999] = fields;
         assert_eq!(take_over(&own, &live, &service(80), "operator"), None);
+    }
+
+    #[test]
+    fn an_entry_is_taken_as_a_whole_and_what_is_owned_of_it_stays() {
+        let mut managed = [entry("operator", "Apply", &[80]), entry("kubectl-edit", "Update", &[80])];
+        managed[0]["fieldsV1"]["f:spec"]["f:ports"][PORT_80] = json!({"f:port": {}});
+        let taken = take_over(&managed, &Value::Null, &service(9999), "operator").unwrap();
+        assert_eq!(taken[0]["fieldsV1"]["f:spec"]["f:ports"][PORT_80], json!({".": {}, "f:port": {}}));
+        assert_eq!(ports(&taken[1]).len(), 0);
     }
 
     #[test]
