@@ -69,6 +69,11 @@ pub fn builtin(schema: &Schema, value: &Value, unknown: &mut Vec<String>) -> Val
     typed(schema, value, "", unknown)
 }
 
+/// A built-in, or a part of one, of which nothing is said, as Go writes it.
+pub fn empty(schema: &Schema) -> Value {
+    builtin(schema, &Value::Object(Map::new()), &mut Vec::new())
+}
+
 fn typed(schema: &Schema, value: &Value, path: &str, unknown: &mut Vec<String>) -> Value {
     match (&schema.shape, value) {
         (Shape::Map { fields, others, .. }, Value::Object(map)) => {

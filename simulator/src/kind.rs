@@ -1,8 +1,10 @@
 //! What each kind of object does of its own: what it fills in, what it keeps on an update, what it refuses.
 
+mod budget;
 mod custom;
 mod definition;
 mod deployment;
+mod exclusive;
 mod job;
 mod names;
 mod namespace;
@@ -70,8 +72,8 @@ pub fn prepare(
         Nature::Namespace => namespace::prepare(object),
         Nature::Definition => definition::prepare(object),
         _ if resource.has_status && resource.is_builtin() => {
-            let empty = |status| decode::builtin(status, &json!({}), &mut Vec::new());
-            object["status"] = resource.schema.field("status").map_or_else(|| json!({}), |status| empty(status));
+            object["status"] =
+                resource.schema.field("status").map_or_else(|| json!({}), |status| decode::empty(status));
         }
         _ => {}
     }
@@ -159,16 +161,12 @@ pub fn validate(resource: &Resource, subresource: &str, object: &Value, old: Opt
     match resource.nature {
         Nature::Deployment => deployment::validate(object, old),
         Nature::ReplicaSet => replica_set::validate(object),
-        Nature::Pod => pod::containers(&object["spec"], "spec"),
+        Nature::Pod => pod::validate(&object["spec"], "spec"),
         Nature::Job => job::validate(object, old),
         Nature::Service => service::validate(object, old),
         Nature::Custom => custom::validate(resource, subresource, object, old),
         Nature::Definition => definition::validate(object),
+        Nature::Plain if resource.kind == "PodDisruptionBudget" => budget::validate(object),
         Nature::ConfigMap | Nature::Namespace | Nature::EndpointSlice | Nature::Plain => Vec::new(),
     }
-}
-
-/// Whether each value is of the type that the schema says. Those of built-in types are, or they could not have been decoded.
-pub fn is_of_its_types(resource: &Resource, object: &Value) -> bool {
-    resource.nature != Nature::Custom || custom::is_of_its_types(resource, object)
 }

@@ -229,16 +229,24 @@ pub fn remove(schema: &Schema, value: &Value, set: &Fields) -> Option<Value> {
     }
 }
 
-/// Whether the items of all lists in a value can be told apart by their keys.
-pub fn has_keys(schema: &Schema, value: &Value) -> bool {
+/// Whether a value can be taken apart into fields: each is of its type, whatever its format, and items can be told apart by
+/// their keys.
+pub fn is_separable(schema: &Schema, value: &Value) -> bool {
     match (&schema.shape, value) {
+        (_, Value::Null) | (Shape::Any, _) => true,
         (Shape::Map { fields, others, .. }, Value::Object(map)) => map
             .iter()
-            .all(|(name, inner)| fields.get(name).or(others.as_ref()).is_none_or(|field| has_keys(field, inner))),
+            .all(|(name, inner)| fields.get(name).or(others.as_ref()).is_none_or(|field| is_separable(field, inner))),
         (Shape::List { items, keys }, Value::Array(list)) => list
             .iter()
-            .all(|item| (*keys == Keys::Atomic || item_step(keys, items, item).is_some()) && has_keys(items, item)),
-        _ => true,
+            .all(|item| (*keys == Keys::Atomic || item_step(keys, items, item).is_some()) && is_separable(items, item)),
+        (Shape::Map { .. } | Shape::List { .. }, _) => false,
+        (Shape::Scalar, value) => match schema.text["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("integer" | "number") => value.is_number(),
+            Some("boolean") => value.is_boolean(),
+            _ => true,
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::decode;
 use crate::failure::{Cause, Failure};
 use crate::history::{Change, Place};
 use crate::object;
@@ -170,6 +171,9 @@ fn empty(resource: &Resource) -> Value {
     let mut empty = if resource.is_builtin() { resource.zero() } else { json!({}) };
     empty["kind"] = resource.kind.as_str().into();
     empty["apiVersion"] = resource.api_version().into();
+    if let Some(status) = resource.schema.field("status").filter(|_| resource.is_builtin()) {
+        empty["status"] = decode::empty(status);
+    }
     // Between the type that the real server keeps and the one that it shows, no replicas become none.
     if matches!(resource.nature, Nature::Deployment | Nature::ReplicaSet) {
         empty["spec"]["replicas"] = 0.into();

@@ -223,7 +223,7 @@ fn updated(call: &Call<'_>, old: &Value, new: &Value) -> Managed {
     let managed = Managed::of(old);
     // With a status comes whatever else was sent, which is not looked at but for this: where it can't be taken apart into fields,
     // the owners stay as they were.
-    if !kind::is_of_its_types(&call.resource, new) || !typed::has_keys(&call.resource.schema, new) {
+    if !typed::is_separable(&call.resource.schema, new) {
         return managed;
     }
     managed.update(&kind, old, new, &call.writer(false), call.now)

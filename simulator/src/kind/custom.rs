@@ -46,11 +46,6 @@ pub(super) fn validate(resource: &Resource, subresource: &str, object: &Value, o
     causes
 }
 
-/// Whether each value is of the type that the schema says.
-pub(super) fn is_of_its_types(resource: &Resource, object: &Value) -> bool {
-    check::causes(&resource.schema.text, object, None, "").iter().all(|cause| cause.reason != TYPE)
-}
-
 /// What `/scale` could not show.
 fn scale(resource: &Resource, subresource: &str, object: &Value) -> Vec<Cause> {
     let Some(scale) = &resource.scale else { return Vec::new() };

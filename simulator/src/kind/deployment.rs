@@ -30,6 +30,11 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
             causes.push(Cause::invalid(format!("spec.{name}"), &number.to_string(), why));
         }
     }
+    let (deadline, ready) = (&spec["progressDeadlineSeconds"], spec["minReadySeconds"].as_i64().unwrap_or_default());
+    if deadline.as_i64().is_some_and(|deadline| deadline <= ready) {
+        let why = "must be greater than minReadySeconds";
+        causes.push(Cause::invalid("spec.progressDeadlineSeconds", &deadline.to_string(), why));
+    }
     let (selector, labels) = (&spec["selector"], &spec["template"]["metadata"]["labels"]);
     let wished = selector["matchLabels"].as_object();
     if selector.is_null() {
@@ -47,7 +52,7 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let why = "may not be specified when strategy `type` is 'Recreate'";
         causes.push(Cause::forbidden("spec.strategy.rollingUpdate", why));
     }
-    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec"));
+    causes.extend(pod::validate(&spec["template"]["spec"], "spec.template.spec"));
     if old.is_some_and(|old| old["spec"]["selector"] != *selector) {
         causes.push(Cause::invalid("spec.selector", &selector.to_string(), "field is immutable"));
     }

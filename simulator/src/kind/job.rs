@@ -69,7 +69,7 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
             causes.push(Cause::invalid(format!("spec.{name}"), &number.to_string(), why));
         }
     }
-    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec"));
+    causes.extend(pod::validate(&spec["template"]["spec"], "spec.template.spec"));
     let policy = &spec["template"]["spec"]["restartPolicy"];
     if *policy == "Always" {
         let path = "spec.template.spec.restartPolicy";

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::resources;
+use super::{exclusive, resources};
 use crate::failure::Cause;
 use crate::object;
 
@@ -73,10 +73,45 @@ pub(super) fn spec(spec: &mut Map<String, Value>) {
         if volume.keys().all(|field| field == "name") {
             volume.insert("emptyDir".into(), json!({}));
         }
+        source_defaults(volume);
     }
     for list in ["containers", "initContainers"] {
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             container_defaults(object::map(container));
+        }
+    }
+}
+
+/// Readable for all, and writable for the owner: 0644.
+const MODE: i64 = 420;
+
+/// How long a token lasts that is renewed, in seconds.
+const TOKEN: i64 = 3600;
+
+/// The defaults of a volume's source.
+fn source_defaults(volume: &mut Map<String, Value>) {
+    for source in ["configMap", "downwardAPI", "projected", "secret"] {
+        if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+            fill(source, "defaultMode", || MODE.into());
+        }
+    }
+    if let Some(source) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
+        fill(source, "type", || "".into());
+    }
+    let projected = volume.get_mut("projected").and_then(|projected| projected.get_mut("sources"));
+    for source in projected.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(token) = source.get_mut("serviceAccountToken").and_then(Value::as_object_mut) {
+            fill(token, "expirationSeconds", || TOKEN.into());
+        }
+        source.get_mut("downwardAPI").map(reference_defaults);
+    }
+    volume.get_mut("downwardAPI").map(reference_defaults);
+}
+
+fn reference_defaults(source: &mut Value) {
+    for item in source["items"].as_array_mut().into_iter().flatten() {
+        if let Some(reference) = item.get_mut("fieldRef").and_then(Value::as_object_mut) {
+            fill(reference, "apiVersion", || "v1".into());
         }
     }
 }
@@ -116,38 +151,44 @@ pub(super) fn fill(map: &mut Map<String, Value>, name: &str, value: impl FnOnce(
     }
 }
 
-/// What is wrong with the containers of the pod's spec at `path`.
-pub(super) fn containers(pod: &Value, path: &str) -> Vec<Cause> {
+/// What is wrong with the volumes and containers of the pod's spec at `path`.
+pub(super) fn validate(pod: &Value, path: &str) -> Vec<Cause> {
     let list = |name: &str| pod[name].as_array().into_iter().flatten();
-    let (mut causes, mut names) = (Vec::new(), Vec::new());
+    let (mut causes, volumes) = exclusive::volumes(&pod["volumes"], &format!("{path}.volumes"));
+    let mut names = Vec::new();
     if list("containers").next().is_none() {
         causes.push(Cause::required(format!("{path}.containers"), ""));
     }
     for (index, container) in list("containers").enumerate() {
         let path = format!("{path}.containers[{index}]");
-        causes.extend(self::container(container, &path));
+        causes.extend(self::container(container, &path, &volumes));
         unique(container, &path, &mut names, &mut causes);
+        causes.extend(exclusive::handlers(container, &path));
     }
     for (index, container) in list("initContainers").enumerate() {
         let path = format!("{path}.initContainers[{index}]");
-        causes.extend(self::container(container, &path));
+        causes.extend(self::container(container, &path, &volumes));
         // Beside those of the first list.
         unique(container, &path, &mut names, &mut causes);
-        if container["restartPolicy"] != "Always" {
-            let unasked = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
-            let why = "may not be set for init containers without restartPolicy=Always";
-            let set = unasked.iter().filter(|name| !container[**name].is_null());
-            causes.extend(set.map(|name| Cause::forbidden(format!("{path}.{name}"), why)));
+        if container["restartPolicy"] == "Always" {
+            causes.extend(exclusive::handlers(container, &path));
+            continue;
         }
+        let unasked = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+        let why = "may not be set for init containers without restartPolicy=Always";
+        let set = unasked.iter().filter(|name| !container[**name].is_null());
+        causes.extend(set.map(|name| Cause::forbidden(format!("{path}.{name}"), why)));
     }
     causes
 }
 
-/// What is wrong with the container at `path`, wherever it stands.
-fn container(container: &Value, path: &str) -> Vec<Cause> {
+/// What is wrong with the container at `path`, wherever it stands, in a pod that has these `volumes`.
+fn container(container: &Value, path: &str, volumes: &[&str]) -> Vec<Cause> {
     let is_missing = |name: &&str| container[*name].as_str().unwrap_or_default().is_empty();
     let missing = ["name", "image"].into_iter().filter(is_missing);
     let mut causes: Vec<Cause> = missing.map(|name| Cause::required(format!("{path}.{name}"), "")).collect();
+    causes.extend(exclusive::variables(&container["env"], &format!("{path}.env")));
+    causes.extend(exclusive::mounts(&container["volumeMounts"], &format!("{path}.volumeMounts"), volumes));
     causes.extend(resources::validate(&container["resources"], &format!("{path}.resources")));
     causes
 }

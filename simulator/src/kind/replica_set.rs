@@ -20,6 +20,6 @@ pub(super) fn validate(object: &Value) -> Vec<Cause> {
     if spec["selector"].is_null() {
         causes.push(Cause::required("spec.selector", ""));
     }
-    causes.extend(pod::containers(&spec["template"]["spec"], "spec.template.spec"));
+    causes.extend(pod::validate(&spec["template"]["spec"], "spec.template.spec"));
     causes
 }

@@ -187,6 +187,10 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     }
     let class = &spec["loadBalancerClass"];
     let is_balanced = |object: &Value| object["spec"].as_object().is_some_and(is_balanced);
+    if !is_balanced(object) && spec["loadBalancerSourceRanges"].as_array().is_some_and(|ranges| !ranges.is_empty()) {
+        let why = "may only be used when `type` is 'LoadBalancer'";
+        causes.push(Cause::forbidden("spec.LoadBalancerSourceRanges", why));
+    }
     let before = old.filter(|old| is_balanced(old)).map(|old| &old["spec"]["loadBalancerClass"]);
     if !is_balanced(object) {
         if !class.is_null() {

@@ -20,13 +20,14 @@ pub(crate) struct Operation {
 }
 
 /// The resources of the grammar, and where they are served.
-pub(crate) const RESOURCES: [(&str, &str); 9] = [
+pub(crate) const RESOURCES: [(&str, &str); 10] = [
     ("configmaps", "/api/v1"),
     ("services", "/api/v1"),
     ("namespaces", "/api/v1"),
     ("deployments", "/apis/apps/v1"),
     ("replicasets", "/apis/apps/v1"),
     ("jobs", "/apis/batch/v1"),
+    ("poddisruptionbudgets", "/apis/policy/v1"),
     ("applications", "/apis/minetto.dev/v1alpha1"),
     ("samples", "/apis/fidelity.test/v1"),
     ("ratchets", "/apis/fidelity.test/v1"),
