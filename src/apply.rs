@@ -3,6 +3,7 @@
 //! A write that meets another state than the plan assumed, or whose answer is lost, is settled by a look at the server: what
 //! is found there is kept beside the cache, and the caller plans again.
 
+pub mod barred;
 mod rollout;
 mod takeover;
 

@@ -9,7 +9,6 @@ pub mod effect;
 pub mod forecast;
 pub mod input;
 pub mod live;
-pub mod merge;
 pub mod report;
 pub mod schema;
 

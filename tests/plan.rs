@@ -462,6 +462,36 @@ fn the_former_operators_children_are_adopted_and_foreign_ports_go() {
 }
 
 #[test]
+fn what_others_have_set_and_the_server_will_not_have_beside_a_change_is_foretold_to_go() {
+    let Some((space, operator)) = operated("barred") else { return };
+    let web =
+        |value: &str| json!({"image": "nginx:1", "port": 80, "replicas": 1, "env": [{"name": "A", "value": value}]});
+    space.application("web", &web("1"));
+    space.wait_until_converged("web");
+    drop(operator);
+    let sourced = json!([{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "k"}}}]);
+    let container = json!({"name": "web-container", "image": "nginx:1", "env": sourced});
+    space.edit("deployments", "web-deployment", &json!({"spec": {"template": {"spec": {"containers": [container]}}}}));
+    let plan = Plan::with(
+        space.world.cluster.kubeconfig(),
+        &["-n", &space.name, "-o", "json"],
+        "barred",
+        &[&manifest("web", &web("2"))],
+    );
+    let objects = plan.json()["applications"][0]["objects"].as_array().expect("objects").clone();
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").expect("the Deployment");
+    let env = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+    let wished = json!([{"name": "A", "value": "2"}]);
+    assert_eq!(env(&deployment["after"]), wished, "{deployment:#}");
+    space.edit("applications", "web", &json!({"spec": web("2")}));
+    let _operator = space.operator();
+    wait_for("what was foretold", || {
+        let deployment = space.get("deployments", "web-deployment")?;
+        (env(&deployment) == wished).then_some(())
+    });
+}
+
+#[test]
 fn input_of_no_use_is_told_in_one_line() {
     let Some((space, _operator)) = operated("input") else { return };
     let of = |content: &str| Plan::of(space.world, "input", "input", &[content]);

@@ -1,15 +1,19 @@
 //! Applies whose way is barred by what others own, or have left behind: ownership is taken over first.
 
+use std::collections::BTreeSet;
+
 use engine::api::{self, FieldOwner, Precondition};
-use engine::object::{Key, Object, ResourceVersion, Uid};
-use serde::Deserialize;
+use engine::events::Kind;
+use engine::object::{Key, Object, Uid};
 use serde_json::{Value, json};
 use tracing::info;
 
+use super::barred::Barred;
 use super::{Writer, named};
 use crate::application::Application;
 use crate::observe::{Child, Marker};
-use crate::plan::{Cause, compare, ports};
+use crate::plan::ownership::{self, Bar};
+use crate::plan::{Cause, compare};
 
 impl Writer {
     /// Applies `body`, and takes over what would stay beside it or make the server refuse it.
@@ -33,13 +37,27 @@ impl Writer {
             Precondition::SameLife { .. } | Precondition::Absent => planned,
         };
         let answer = self.client.apply::<Child<K>>(key, body, planned).await;
-        // Ports that other writers own survive an apply, or make the server refuse it.
-        if needs_take_over(&answer, body)
-            && let Some(precondition) = self.take_over::<Child<K>>(key, body, planned).await?
-        {
-            return self.client.apply::<Child<K>>(key, body, &precondition).await;
+        // What other writers own survives an apply, or makes the server refuse it.
+        if !is_barred(&answer, body) {
+            return answer;
         }
-        answer
+        let uid = match (&answer, planned) {
+            (Ok(child), _) => &child.metadata().uid,
+            (Err(_), Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid }) => uid,
+            (Err(_), Precondition::Absent) => return answer,
+        };
+        let Some((precondition, bars)) = self.take_over::<Child<K>>(key, uid, body).await? else { return answer };
+        let child = self.client.apply::<Child<K>>(key, body, &precondition).await?;
+        let bars: Vec<&str> = bars.iter().map(|bar| &*bar.path).collect();
+        let kind = K::KIND;
+        let note = format!(
+            "Removed {} of {kind} {}: it can't stand beside what the Application says",
+            bars.join(", "),
+            key.name
+        );
+        info!("{note}");
+        self.recorder.record(application, Kind::Normal, "Removed", "Remove", note);
+        Ok(child)
     }
 
     /// Brings what the former operator owns under this one's ownership: it is the one that named the Application as owner, by
@@ -63,43 +81,30 @@ impl Writer {
         }))
     }
 
-    /// Brings the ports that others own under this operator's ownership, so that the next apply removes them. Returns what
-    /// that apply is to assume, or `None` if no port is owned by anybody else.
+    /// Brings what bars the way of `wish` under this operator's ownership, so that the next apply removes it. Returns what that
+    /// apply is to assume, and what bars its way; `None` if nothing of anybody else does.
     async fn take_over<C: Object>(
         &self,
         key: &Key,
+        uid: &Uid,
         wish: &Value,
-        planned: &Precondition,
-    ) -> Result<Option<Precondition>, api::Error> {
-        #[derive(Deserialize)]
-        struct Owned {
-            metadata: OwnedMetadata,
-            spec: Value,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct OwnedMetadata {
-            uid: Uid,
-            resource_version: ResourceVersion,
-            #[serde(default)]
-            managed_fields: Vec<Value>,
-        }
-        let Some(Owned { metadata: live, spec }) = self.client.get_as::<Owned>(&C::RESOURCE, key).await? else {
-            return Ok(None);
-        };
-        let object = json!({"spec": spec});
+    ) -> Result<Option<(Precondition, BTreeSet<Bar>)>, api::Error> {
+        let Some(live) = self.client.get_as::<Value>(&C::RESOURCE, key).await? else { return Ok(None) };
+        let metadata = &live["metadata"];
         // Another life of the name is for a new plan to judge.
-        if matches!(planned, Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid } if *uid != live.uid) {
+        if metadata["uid"] != *uid.0 {
             return Ok(None);
         }
-        let manager = self.client.field_manager();
-        let Some(managed_fields) = ports::take_over(&live.managed_fields, &object, wish, manager) else {
+        let barred = Barred { trial: &self.client.dry_run(), resource: &C::RESOURCE, key, live: &live, wish };
+        let bars = barred.by().await?;
+        if bars.is_empty() {
             return Ok(None);
-        };
-        let body = json!({"metadata": {"resourceVersion": live.resource_version, "managedFields": managed_fields}});
+        }
+        let managed_fields = ownership::take_over(&live, wish, self.client.field_manager(), &bars);
+        let body =
+            json!({"metadata": {"resourceVersion": metadata["resourceVersion"], "managedFields": managed_fields}});
         let taken = self.client.merge::<C>(key, None, &body).await?;
-        info!(child = named::<C>(key), "took over ports that another writer owned");
-        Ok(Some(unchanged(&taken)))
+        Ok(Some((unchanged(&taken), bars)))
     }
 }
 
@@ -109,7 +114,7 @@ fn unchanged<T: Object>(object: &T) -> Precondition {
 }
 
 /// Returns true if an apply was refused, or has left ports that are not in `body`.
-fn needs_take_over<K: Marker>(answer: &Result<Child<K>, api::Error>, body: &Value) -> bool {
+fn is_barred<K: Marker>(answer: &Result<Child<K>, api::Error>, body: &Value) -> bool {
     match answer {
         Ok(child) => compare::drift(body, child.metadata(), &child.0.spec).is_some_and(|path| path.contains(".ports[")),
         Err(error) => error.status().is_some_and(|status| status.code == 422),

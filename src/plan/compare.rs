@@ -175,6 +175,12 @@ pub(super) struct List {
 }
 
 impl List {
+    /// How a `fieldsV1` names an entry.
+    pub(super) fn key(&self, entry: &Value) -> String {
+        let keys = self.keys.iter().map(|key| ((*key).to_owned(), named(entry, key).into_owned()));
+        format!("k:{}", Value::Object(keys.collect()))
+    }
+
     /// Whether two entries are the same one, in whatever state.
     pub(super) fn is_same(&self, one: &Value, other: &Value) -> bool {
         self.keys.iter().all(|key| named(one, key) == named(other, key))

@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::forecast::{Action, Forecast, Step, configuration, refusal, without_revisions};
 use super::input::Given;
-use super::merge;
 use crate::application::{Allowed, Application};
+use crate::apply::barred::Barred;
 use crate::observe::{Found, Kind, Live, Namespace, Observed};
 use crate::plan::rollout::decide;
-use crate::plan::{self, Plan, Write, ports, predict};
+use crate::plan::{self, Plan, Write, merge, predict};
 use crate::run::FIELD_MANAGER;
 
 /// Where kubectl remembers what it applied last.
@@ -240,15 +240,18 @@ impl Cluster {
     ) -> Result<Trial, Error> {
         let predicted = || before.map_or_else(|| wish.clone(), |live| predict::applied(live, wish, FIELD_MANAGER));
         let answer = self.operator.apply_as::<Value>(&kind.resource(), key, None, wish, precondition).await;
-        let managed = |live: &Value| live["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-        let takes_over =
-            || before.is_some_and(|live| ports::take_over(&managed(live), live, wish, FIELD_MANAGER).is_some());
         match answer {
-            // Ports of others go in a second step, which a trial can't make.
+            // Ports of others go in a second step.
             Ok(after) => Ok(Trial::After(predict::applied(&after, wish, FIELD_MANAGER))),
             Err(error) if is_not_permitted(&error) => Ok(Trial::Predicted(predicted())),
             Err(error) => match error.status() {
-                Some(status) if status.code == 422 && takes_over() => Ok(Trial::After(predicted())),
+                Some(status) if status.code == 422 => {
+                    let unbarred = match before {
+                        Some(live) => self.unbarred(kind, key, live, wish).await?,
+                        None => None,
+                    };
+                    Ok(unbarred.map_or_else(|| Trial::Refused(status.message.clone()), Trial::After))
+                }
                 // Of an object that is made, a 404 says that there is no such kind.
                 Some(status) if status.code == 404 && kind == Kind::HttpRoute && before.is_none() => {
                     Ok(Trial::Refused("this cluster does not know the Gateway API, which parentRefs need".to_owned()))
@@ -257,6 +260,16 @@ impl Cluster {
                 _ => Err(Error::Untried { what: format!("{kind} {}", key.name), source: error }),
             },
         }
+    }
+
+    /// What becomes of a child if an apply is refused for what others own of it, which the operator takes over; `None` if it is
+    /// the wish that is refused.
+    async fn unbarred(&self, kind: Kind, key: &Key, live: &Value, wish: &Value) -> Result<Option<Value>, Error> {
+        let untried = |source| Error::Untried { what: format!("{kind} {}", key.name), source };
+        let barred = Barred { trial: &self.operator, resource: &kind.resource(), key, live, wish };
+        let bars = barred.by().await.map_err(untried)?;
+        let is_accepted = !bars.is_empty() && barred.is_accepted_without(&bars).await.map_err(untried)?;
+        Ok(is_accepted.then(|| barred.after(&bars)))
     }
 
     /// The Application as the server would keep it.

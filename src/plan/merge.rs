@@ -1,4 +1,4 @@
-//! What a file says and what is there in, the patch that `kubectl apply` would send out. Pure.
+//! What is wished and what is there in, the patch from one to the other out. Pure.
 
 use serde_json::{Map, Value};
 
