@@ -61,7 +61,7 @@ pub fn take_over<'b>(live: &Value, wish: &Value, manager: &str, bars: impl IntoI
             if is_own(entry, manager) {
                 // The entry or field itself, without which an apply removes parts of it and no more.
                 bar.keys.iter().fold(&mut entry["fieldsV1"], |fields, key| &mut fields[key])["."] = json!({});
-            } else {
+            } else if entry["subresource"].is_null() {
                 remove(&mut entry["fieldsV1"], &bar.keys, bar.wished);
             }
         }

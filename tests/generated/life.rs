@@ -126,6 +126,43 @@ impl Life {
         (!is_reported).then(|| Next::Report(deployment.clone()))
     }
 
+    /// Makes of its children, as somebody does with `kubectl edit`, what those of others are; whether the server lets them.
+    pub(crate) fn overwrite(&self, with: &Children) -> bool {
+        let mut is_made = false;
+        for (resource, suffix) in crate::state::CHILDREN {
+            let Some(with) = with.get(resource) else { continue };
+            let with: Value = serde_json::from_str(&with.to_string().replace("NAME", &self.name)).expect("JSON");
+            let at = format!("{}/{}-{suffix}", path(resource, self.namespace), self.name);
+            // As often as somebody else is quicker.
+            while let Some(mut child) = self.api.get(&at) {
+                let former = child["spec"].clone();
+                child["spec"] = with["spec"].clone();
+                for given in ["clusterIP", "clusterIPs", "selector"] {
+                    child["spec"][given] = former[given].clone();
+                }
+                let (code, _) = self.api.ask("PUT", &format!("{at}?fieldManager=kubectl-edit"), &child);
+                is_made |= code == 200;
+                if code != 409 {
+                    break;
+                }
+            }
+        }
+        is_made
+    }
+
+    /// Waits until its children are as it says again, and this is told.
+    pub(crate) fn recover(&self) -> Result<String, String> {
+        let dropped = self.dropped();
+        if !dropped.is_empty() {
+            return Err(dropped.join("; "));
+        }
+        let generation = self.view.look(|objects| objects.get("applications", &self.name).cloned());
+        match self.told(&generation.unwrap_or_default()["metadata"]["generation"]) {
+            Answer::Told(told) => Ok(told.reason),
+            Answer::Refused(said) | Answer::Failed(said) => Err(said),
+        }
+    }
+
     /// What of its spec is in no child, once that lasts.
     pub(crate) fn dropped(&self) -> Vec<String> {
         let look = |objects: &Objects| dropped(&self.spec, objects, &self.name);

@@ -1,6 +1,6 @@
 //! Specs that nobody wrote: each property of the definition's schema at its bounds, beyond them and absent, and changes from
 //! each of a set of whole specs to each other. Each is refused by a message that names the field, or does what it says, or is
-//! told why not; and the way back from it leaves nothing behind.
+//! told why not; and the way back from it leaves nothing behind. Nor does what somebody makes of the children, which is undone.
 //!
 //! Beside the operator there are the API server and etcd alone; of pods that are ready, the test reports. What is tried:
 //!
@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `GENERATED` | how many of the mutations are tried; `all` for all |
 //! | `GENERATED_SEED` | by which they, and the mixed specs, are drawn |
-//! | `GENERATED_SPECS` | how many whole specs there are; of each ordered pair of them, one is applied over the other |
+//! | `GENERATED_SPECS` | how many whole specs there are; of each ordered pair of them, one is applied over the other, and the children of one are written over those of the other |
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -211,36 +211,8 @@ fn try_mutation(life: &mut Life, mutation: &Mutation, base: &state::Children) ->
 fn from_each_whole_spec_to_each_other_the_children_end_as_if_the_other_had_been_the_first() {
     let Some(world) = world() else { return };
     let space = Space::new(world, "generated-pairs", &EVERYTHING);
-    let specs = spec::specs(setting("GENERATED_SPECS", SPECS), &mut rng());
-    let start = Instant::now();
-    let fresh: Vec<Option<state::Children>> = {
-        let found = Mutex::new(vec![None; specs.len()]);
-        let numbered: Vec<(usize, &Value)> = specs.iter().enumerate().collect();
-        let outcome = try_all(&numbered, |_, (index, spec), outcome| {
-            let mut life = space.life(world, format!("fresh-{index:03}"));
-            match life.become_spec(spec) {
-                Answer::Told(told) if told.ready && !told.degraded => match life.settled_children() {
-                    Ok(children) => found.lock().unwrap_or_else(PoisonError::into_inner)[*index] = Some(children),
-                    Err(dropped) => note(outcome, "failed", vec![format!("{spec}: {dropped}")]),
-                },
-                // A mixture may break a rule.
-                Answer::Refused(_) | Answer::Told(_) if *index >= spec::KNOWN => note(outcome, "no spec", vec![]),
-                Answer::Refused(said) | Answer::Failed(said) => {
-                    note(outcome, "failed", vec![format!("{spec}: {said}")]);
-                }
-                Answer::Told(told) => note(outcome, "failed", vec![format!("{spec}: {told:?}")]),
-            }
-            life.end();
-        });
-        assert_sound("whole specs", specs.len(), start, &outcome);
-        found.into_inner().unwrap_or_else(PoisonError::into_inner)
-    };
-    let indexes: Vec<usize> = (0..specs.len()).filter(|index| fresh[*index].is_some()).collect();
-    let pairs: Vec<(usize, usize)> = indexes
-        .iter()
-        .flat_map(|from| indexes.iter().map(move |to| (*from, *to)))
-        .filter(|(from, to)| from != to)
-        .collect();
+    let (specs, fresh) = whole_specs(&space, world);
+    let pairs = pairs(&fresh);
     let start = Instant::now();
     let outcome = try_all(&pairs, |_, (from, to), outcome| {
         let mut life = space.life(world, format!("pair-{from:03}-{to:03}"));
@@ -262,6 +234,72 @@ fn from_each_whole_spec_to_each_other_the_children_end_as_if_the_other_had_been_
         life.end();
     });
     assert_sound("pairs", pairs.len(), start, &outcome);
+}
+
+#[test]
+fn whatever_somebody_makes_of_the_children_is_undone() {
+    let Some(world) = world() else { return };
+    let space = Space::new(world, "generated-edits", &EVERYTHING);
+    let (specs, fresh) = whole_specs(&space, world);
+    let pairs = pairs(&fresh);
+    let start = Instant::now();
+    let outcome = try_all(&pairs, |_, (from, to), outcome| {
+        let mut life = space.life(world, format!("edit-{from:03}-{to:03}"));
+        let mut faults = Vec::new();
+        let mut reasons = Vec::new();
+        match (life.become_spec(&specs[*from]), &fresh[*to]) {
+            (Answer::Told(told), Some(children)) => {
+                reasons.push(told.reason);
+                if !life.overwrite(children) {
+                    reasons.push("not overwritten".to_owned());
+                }
+                match life.recover() {
+                    Ok(reason) if reasons[0] == reason => {}
+                    Ok(reason) => faults.push(format!("told {reason}, and {} before", reasons[0])),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            (Answer::Refused(said) | Answer::Failed(said), _) => faults.push(said),
+            (Answer::Told(_), None) => {}
+        }
+        let named = |fault: String| format!("{} with {}: {fault}", small_or(&specs[*from]), small_or(&specs[*to]));
+        note(outcome, &reasons.join(", "), faults.into_iter().map(named).collect());
+        life.end();
+    });
+    assert_sound("edits", pairs.len(), start, &outcome);
+}
+
+/// Whole specs, and the children of an Application that has been nothing else; `None` where there can be none.
+fn whole_specs(space: &Space, world: &'static World) -> (Vec<Value>, Vec<Option<state::Children>>) {
+    let specs = spec::specs(setting("GENERATED_SPECS", SPECS), &mut rng());
+    let start = Instant::now();
+    let found = Mutex::new(vec![None; specs.len()]);
+    let numbered: Vec<(usize, &Value)> = specs.iter().enumerate().collect();
+    let outcome = try_all(&numbered, |_, (index, spec), outcome| {
+        let mut life = space.life(world, format!("fresh-{index:03}"));
+        match life.become_spec(spec) {
+            Answer::Told(told) if told.ready && !told.degraded => match life.settled_children() {
+                Ok(children) => found.lock().unwrap_or_else(PoisonError::into_inner)[*index] = Some(children),
+                Err(dropped) => note(outcome, "failed", vec![format!("{spec}: {dropped}")]),
+            },
+            // A mixture may break a rule.
+            Answer::Refused(_) | Answer::Told(_) if *index >= spec::KNOWN => note(outcome, "no spec", vec![]),
+            Answer::Refused(said) | Answer::Failed(said) => {
+                note(outcome, "failed", vec![format!("{spec}: {said}")]);
+            }
+            Answer::Told(told) => note(outcome, "failed", vec![format!("{spec}: {told:?}")]),
+        }
+        life.end();
+    });
+    assert_sound("whole specs", specs.len(), start, &outcome);
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (specs, found)
+}
+
+/// Each ordered pair of those that there can be.
+fn pairs(fresh: &[Option<state::Children>]) -> Vec<(usize, usize)> {
+    let indexes: Vec<usize> = (0..fresh.len()).filter(|index| fresh[*index].is_some()).collect();
+    indexes.iter().flat_map(|from| indexes.iter().map(move |to| (*from, *to))).filter(|(from, to)| from != to).collect()
 }
 
 /// Whether a change is refused that Kubernetes lets nobody make: what is told says so.

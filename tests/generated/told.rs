@@ -107,13 +107,19 @@ fn missing(wish: &Value, live: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         (Value::Array(wish), Value::Array(live)) if wish.len() <= live.len() => {
-            for (index, (wish, live)) in wish.iter().zip(live).enumerate() {
+            for (index, wish) in wish.iter().enumerate() {
+                let live = live.iter().find(|live| is_called_alike(wish, live)).unwrap_or(&live[index]);
                 missing(wish, live, &format!("{path}[{index}]"), found);
             }
         }
         _ if wish == live || number(wish).is_some_and(|wish| number(live) == Some(wish)) => {}
         _ => found.push(format!("{path}: {wish} is {live} in the child")),
     }
+}
+
+/// Whether two entries of a list that others may add to are the same one.
+fn is_called_alike(one: &Value, other: &Value) -> bool {
+    ["mountPath", "name"].iter().any(|key| !one[*key].is_null() && one[*key] == other[*key])
 }
 
 /// Returns true for what Kubernetes stores as if it were absent.
