@@ -131,16 +131,27 @@ fn container_defaults(container: &mut Map<String, Value>) {
             {
                 fill(probe, name, || value.into());
             }
-            if let Some(get) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
-                fill(get, "scheme", || "HTTP".into());
-                fill(get, "path", || "/".into());
-            }
+            handler_defaults(probe);
         }
+    }
+    for hook in ["postStart", "preStop"] {
+        let hook = container.get_mut("lifecycle").and_then(|hooks| hooks.get_mut(hook));
+        hook.and_then(Value::as_object_mut).map(handler_defaults);
     }
     for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(reference) = variable.pointer_mut("/valueFrom/fieldRef").and_then(Value::as_object_mut) {
             fill(reference, "apiVersion", || "v1".into());
         }
+    }
+}
+
+fn handler_defaults(handler: &mut Map<String, Value>) {
+    if let Some(get) = handler.get_mut("httpGet").and_then(Value::as_object_mut) {
+        fill(get, "scheme", || "HTTP".into());
+        fill(get, "path", || "/".into());
+    }
+    if let Some(call) = handler.get_mut("grpc").and_then(Value::as_object_mut) {
+        fill(call, "service", || "".into());
     }
 }
 

@@ -55,6 +55,54 @@ fn container(name: &str, image: &str) -> Value {
     json!({"name": name, "image": image})
 }
 
+/// A variable, with one source or with several that exclude each other.
+fn variable() -> impl Strategy<Value = Value> {
+    let (of_map, of_secret) = (json!({"name": "m", "key": "k"}), json!({"name": "s", "key": "k"}));
+    select(vec![
+        json!({"name": "A", "value": "1"}),
+        json!({"name": "A", "value": "2"}),
+        json!({"name": "A", "valueFrom": {"configMapKeyRef": of_map}}),
+        json!({"name": "A", "valueFrom": {"secretKeyRef": of_secret}}),
+        json!({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+        json!({"name": "A", "value": "1", "valueFrom": {"configMapKeyRef": of_map, "secretKeyRef": of_secret}}),
+    ])
+}
+
+fn probe() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!({"httpGet": {"port": 80}}),
+        json!({"httpGet": {"port": 80, "path": "/a", "host": "a"}, "periodSeconds": 5}),
+        json!({"exec": {"command": ["a"]}}),
+        json!({"tcpSocket": {"port": "http"}}),
+        json!({"initialDelaySeconds": 5}),
+        json!({"exec": {"command": ["a"]}, "grpc": {"port": 1}}),
+    ])
+}
+
+fn hook() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!({"preStop": {"exec": {"command": ["a"]}}}),
+        json!({"preStop": {"sleep": {"seconds": 1}}}),
+        json!({"postStart": {"httpGet": {"port": 80}}}),
+    ])
+}
+
+fn volume() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!({"name": "v", "configMap": {"name": "m"}}),
+        json!({"name": "v", "configMap": {"name": "m", "optional": true}}),
+        json!({"name": "v", "secret": {"secretName": "s"}}),
+        json!({"name": "v", "emptyDir": {}}),
+        json!({"name": "v"}),
+        json!({"name": "w", "persistentVolumeClaim": {"claimName": "c"}}),
+        json!({"name": "w", "hostPath": {"path": "/w"}, "emptyDir": {}}),
+    ])
+}
+
+fn mount(name: &str, path: &str) -> Value {
+    json!({"name": name, "mountPath": path})
+}
+
 /// What of an object does not depend on its kind.
 fn metadata() -> impl Strategy<Value = Value> {
     let text = || option::weighted(0.4, select(vec!["1", "2"]));
@@ -123,23 +171,36 @@ fn content(resource: &'static str) -> BoxedStrategy<Value> {
                 .boxed()
         }
         "deployments" => {
-            let variable = option::of(select(vec!["1", "2"]));
-            let port = option::of(select(vec![80, 81]));
-            let one = (select(vec!["main", "side"]), select(vec!["image", "image:1"]), variable, port).prop_map(
-                |(name, image, variable, port)| {
+            let port = option::of(select(vec![json!([{"containerPort": 80}]), json!([{"containerPort": 81}])]));
+            let fields = (port, option::of(variable()), option::weighted(0.3, probe()), option::weighted(0.3, hook()));
+            let mounts = option::weighted(0.3, select(vec![json!([mount("v", "/v")]), json!([mount("w", "/v")])]));
+            let one = (select(vec!["main", "side"]), select(vec!["image", "image:1"]), fields, mounts).prop_map(
+                |(name, image, (ports, variable, probe, hook), mounts)| {
                     let mut container = container(name, image);
-                    if let Some(variable) = variable {
-                        container["env"] = json!([{"name": "A", "value": variable}]);
-                    }
-                    if let Some(port) = port {
-                        container["ports"] = json!([{"containerPort": port}]);
+                    let variables = variable.map(|variable| json!([variable]));
+                    for (field, value) in [
+                        ("ports", ports),
+                        ("env", variables),
+                        ("livenessProbe", probe),
+                        ("lifecycle", hook),
+                        ("volumeMounts", mounts),
+                    ] {
+                        if let Some(value) = value {
+                            container[field] = value;
+                        }
                     }
                     container
                 },
             );
             let replicas = option::of(select(vec![0_i64, 1, 2, -1]));
-            (replicas, vec(one, 1..3))
-                .prop_map(|(replicas, containers)| json!({"spec": deployment(replicas, &containers)}))
+            (replicas, vec(one, 1..3), option::of(vec(volume(), 1..3)))
+                .prop_map(|(replicas, containers, volumes)| {
+                    let mut spec = deployment(replicas, &containers);
+                    if let Some(volumes) = volumes {
+                        spec["template"]["spec"]["volumes"] = volumes.into();
+                    }
+                    json!({"spec": spec})
+                })
                 .boxed()
         }
         "replicasets" => {
