@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use cluster::{Cluster, Component, Error, Kubectl, Options};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::admin::Admin;
 use crate::manifests;
@@ -167,6 +167,10 @@ impl Server {
         match &self.which {
             Which::Real(cluster) => cluster.restart(component)?,
             Which::Simulated(simulated, _) => simulated.restart(component),
+        }
+        if component == Component::ApiServer {
+            // A write on a connection of its former life would be lost, since it is sent once; a read finds another.
+            self.admin().try_ask("GET", "/version", &Value::Null);
         }
         Ok(())
     }
