@@ -148,9 +148,7 @@ fn an_edit_that_cannot_stand_beside_the_wish_is_undone() {
     let Some((space, _operator)) = operated("instead") else { return };
     let cases = edits();
     create(&space, &cases);
-    for case in &cases {
-        edit(&space, case);
-    }
+    edit_all(&space, &cases);
     wait_until_as_new(&space, &cases);
 }
 
@@ -159,9 +157,7 @@ fn an_addition_that_cannot_stand_beside_a_later_wish_goes() {
     let Some((space, _operator)) = operated("added") else { return };
     let cases = additions();
     create(&space, &cases);
-    for case in &cases {
-        edit(&space, case);
-    }
+    edit_all(&space, &cases);
     change(&space, &cases);
     wait_until_as_new(&space, &cases);
 }
@@ -172,9 +168,7 @@ fn an_edit_and_a_change_that_are_seen_at_once_end_as_the_change_says() {
     let cases: Vec<Case> = edits().into_iter().chain(additions()).collect();
     create(&space, &cases);
     drop(operator);
-    for case in &cases {
-        edit(&space, case);
-    }
+    edit_all(&space, &cases);
     change(&space, &cases);
     let _operator = operator_of(&space);
     wait_until_as_new(&space, &cases);
@@ -291,6 +285,12 @@ fn create(space: &Space<'_>, cases: &[Case]) {
 fn change(space: &Space<'_>, cases: &[Case]) {
     for Case { what, then, .. } in cases {
         space.edit("applications", what, &json!({"spec": then}));
+    }
+}
+
+fn edit_all(space: &Space<'_>, cases: &[Case]) {
+    for case in cases {
+        edit(space, case);
     }
 }
 

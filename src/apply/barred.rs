@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 
 use engine::api::{self, Client, PatchType};
 use engine::object::{Key, Resource};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use crate::plan::ownership::{self, Bar, Bars};
+use crate::plan::ownership::{self, Bars, Part};
 use crate::plan::{merge, predict};
 
-/// An apply that was refused, or has left what it should not.
+/// An apply that was refused.
 pub struct Barred<'a> {
-    /// The API server; nothing that is written by it is kept ([`Client::dry_run`]).
-    pub trial: &'a Client,
+    /// The API server; nothing is written to it but for a trial.
+    pub client: &'a Client,
     /// What kind of object it is.
     pub resource: &'a Resource,
     /// Which one it is.
@@ -25,19 +26,20 @@ pub struct Barred<'a> {
 }
 
 impl Barred<'_> {
-    /// The least that has to go for the apply to be accepted, ports of others in any case; nothing else, if the wish is
-    /// refused for itself.
+    /// Ports of others, and the least beside them that has to go for the apply to be accepted; nothing, if the wish is refused
+    /// for itself.
     ///
     /// # Errors
     ///
-    /// Any [`api::Error`] but that a trial is refused.
-    pub async fn by(&self) -> Result<BTreeSet<Bar>, api::Error> {
-        let Bars { ports, others } = ownership::bars(self.live, self.wish, self.trial.field_manager());
-        if others.is_empty() || !self.is_accepted_without(&(&ports | &others)).await? {
-            return Ok(ports);
+    /// Any [`api::Error`] but that a trial is refused: a conflict, or no answer.
+    pub async fn by(&self) -> Result<BTreeSet<Part>, api::Error> {
+        let Bars { ports, others } = ownership::bars(self.live, self.wish, self.client.field_manager());
+        let all = &ports | &others;
+        if all.is_empty() || !self.is_accepted_without(&all).await? {
+            return Ok(BTreeSet::new());
         }
         // Given back in ever smaller parts, as long as the server has them beside the wish: what is left can't be less.
-        let mut taken: Vec<Bar> = others.into_iter().collect();
+        let mut taken: Vec<Part> = others.into_iter().collect();
         let mut size = taken.len();
         while size > 0 {
             let mut start = 0;
@@ -59,25 +61,21 @@ impl Barred<'_> {
     }
 
     /// The object as it is after the apply, once the operator owns `bars`.
-    pub fn after(&self, bars: &BTreeSet<Bar>) -> Value {
-        let manager = self.trial.field_manager();
+    pub fn after(&self, bars: &BTreeSet<Part>) -> Value {
+        let manager = self.client.field_manager();
         let mut live = self.live.clone();
         live["metadata"]["managedFields"] = ownership::take_over(self.live, self.wish, manager, bars);
         predict::applied(&live, self.wish, manager)
     }
 
-    /// Whether the server accepts what [`after`](Self::after) foretells.
-    ///
-    /// # Errors
-    ///
-    /// Any [`api::Error`] but that it is refused: a conflict, or no answer.
-    pub async fn is_accepted_without(&self, bars: &BTreeSet<Bar>) -> Result<bool, api::Error> {
+    async fn is_accepted_without(&self, bars: &BTreeSet<Part>) -> Result<bool, api::Error> {
         let after = self.after(bars);
         let spec = merge::three_way(Some(&self.live["spec"]), &after["spec"], &self.live["spec"]);
         let version = &self.live["metadata"]["resourceVersion"];
         let body = json!({"metadata": {"resourceVersion": version}, "spec": spec});
-        match self.trial.patch_as::<Value>(self.resource, self.key, None, PatchType::Merge, body).await {
-            Ok(_) => Ok(true),
+        let trial = self.client.dry_run();
+        match trial.patch_as::<IgnoredAny>(self.resource, self.key, None, PatchType::Merge, body).await {
+            Ok(IgnoredAny) => Ok(true),
             Err(error) if error.is_conflict() || error.is_unavailable() || error.status().is_none() => Err(error),
             Err(_) => Ok(false),
         }

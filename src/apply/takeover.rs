@@ -12,7 +12,7 @@ use super::barred::Barred;
 use super::{Writer, named};
 use crate::application::Application;
 use crate::observe::{Child, Marker};
-use crate::plan::ownership::{self, Bar};
+use crate::plan::ownership::{self, Part};
 use crate::plan::{Cause, compare};
 
 impl Writer {
@@ -46,9 +46,10 @@ impl Writer {
             (Err(_), Precondition::Unchanged { uid, .. } | Precondition::SameLife { uid }) => uid,
             (Err(_), Precondition::Absent) => return answer,
         };
-        let Some((precondition, bars)) = self.take_over::<Child<K>>(key, uid, body).await? else { return answer };
+        let taken = self.take_over::<Child<K>>(key, uid, body, answer.is_err()).await?;
+        let Some((precondition, bars)) = taken else { return answer };
         let child = self.client.apply::<Child<K>>(key, body, &precondition).await?;
-        let bars: Vec<&str> = bars.iter().map(|bar| &*bar.path).collect();
+        let bars: Vec<&str> = bars.iter().map(|part| &*part.path).collect();
         let kind = K::KIND;
         let note = format!(
             "Removed {} of {kind} {}: it can't stand beside what the Application says",
@@ -88,19 +89,24 @@ impl Writer {
         key: &Key,
         uid: &Uid,
         wish: &Value,
-    ) -> Result<Option<(Precondition, BTreeSet<Bar>)>, api::Error> {
+        is_refused: bool,
+    ) -> Result<Option<(Precondition, BTreeSet<Part>)>, api::Error> {
         let Some(live) = self.client.get_as::<Value>(&C::RESOURCE, key).await? else { return Ok(None) };
         let metadata = &live["metadata"];
         // Another life of the name is for a new plan to judge.
         if metadata["uid"] != *uid.0 {
             return Ok(None);
         }
-        let barred = Barred { trial: &self.client.dry_run(), resource: &C::RESOURCE, key, live: &live, wish };
-        let bars = barred.by().await?;
+        let manager = self.client.field_manager();
+        let bars = if is_refused {
+            Barred { client: &self.client, resource: &C::RESOURCE, key, live: &live, wish }.by().await?
+        } else {
+            ownership::bars(&live, wish, manager).ports
+        };
         if bars.is_empty() {
             return Ok(None);
         }
-        let managed_fields = ownership::take_over(&live, wish, self.client.field_manager(), &bars);
+        let managed_fields = ownership::take_over(&live, wish, manager, &bars);
         let body =
             json!({"metadata": {"resourceVersion": metadata["resourceVersion"], "managedFields": managed_fields}});
         let taken = self.client.merge::<C>(key, None, &body).await?;

@@ -150,7 +150,7 @@ fn list_difference(wish: &[Value], live: &[Value], path: &mut String) -> Option<
 }
 
 /// The part `key` of what tells `entry` from others.
-fn named<'a>(entry: &'a Value, key: &str) -> Cow<'a, Value> {
+pub(super) fn named<'a>(entry: &'a Value, key: &str) -> Cow<'a, Value> {
     match &entry[key] {
         // The one key that the API server fills in.
         Value::Null if key == "protocol" => Cow::Owned(Value::from("TCP")),

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::compare::named;
+
 /// The part of `value` that a key of `fieldsV1` names.
 pub(super) fn at<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     match key.strip_prefix("f:") {
@@ -18,7 +20,5 @@ pub(super) fn index_of(list: &Value, key: &str) -> Option<usize> {
         return entries.iter().position(|entry| *entry == value);
     }
     let keys: Map<String, Value> = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
-    let protocol =
-        |field: &str, value: &Value| if field == "protocol" && value.is_null() { "TCP".into() } else { value.clone() };
-    entries.iter().position(|entry| keys.iter().all(|(field, value)| protocol(field, &entry[field]) == *value))
+    entries.iter().position(|entry| keys.iter().all(|(field, value)| *named(entry, field) == *value))
 }

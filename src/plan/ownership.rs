@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 use super::compare;
 use super::fields::at;
 
-/// A field, or an entry of a list, that is not wished.
+/// A field, or an entry of a list, in a child.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bar {
+pub struct Part {
     /// The keys that lead to it in a `fieldsV1`.
     keys: Vec<String>,
     /// How many of them lead to something that is wished.
     wished: usize,
-    /// The same as it is told.
+    /// The same as it is told, and as [`compare`] writes it.
     pub path: String,
 }
 
@@ -27,10 +27,10 @@ pub struct Bar {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bars {
     /// Entries of lists that are the operator's alone, whoever owns them.
-    pub ports: BTreeSet<Bar>,
+    pub ports: BTreeSet<Part>,
     /// What others have set, which may well stand beside the wish: fields, and entries that the operator once applied. Entries
     /// that are wholly theirs are not among them.
-    pub others: BTreeSet<Bar>,
+    pub others: BTreeSet<Part>,
 }
 
 /// What an apply of `wish` by `manager` would leave in `live`.
@@ -41,14 +41,14 @@ pub fn bars(live: &Value, wish: &Value, manager: &str) -> Bars {
     let mut bars = Bars::default();
     // What is set by a subresource, as the scale is, is set for all time.
     for entry in entries.iter().filter(|entry| !is_own(entry) && entry["subresource"].is_null()) {
-        bars.look(&entry["fieldsV1"]["f:spec"], own, Some(&wish["spec"]), &Spot::spec());
+        bars.look(&entry["fieldsV1"]["f:spec"], own, Some(&wish["spec"]), &Part::spec());
     }
-    bars.look_for_ports(own, &live["spec"], &wish["spec"], &Spot::spec());
+    bars.look_for_ports(own, &live["spec"], &wish["spec"], &Part::spec());
     bars
 }
 
 /// The managedFields in which `manager` alone owns `bars` of `live`.
-pub fn take_over<'b>(live: &Value, wish: &Value, manager: &str, bars: impl IntoIterator<Item = &'b Bar>) -> Value {
+pub fn take_over<'b>(live: &Value, wish: &Value, manager: &str, bars: impl IntoIterator<Item = &'b Part>) -> Value {
     let mut entries = managed_fields(live).to_vec();
     if !entries.iter().any(|entry| is_own(entry, manager)) {
         entries.push(json!({
@@ -56,13 +56,13 @@ pub fn take_over<'b>(live: &Value, wish: &Value, manager: &str, bars: impl IntoI
             "fieldsType": "FieldsV1", "fieldsV1": {},
         }));
     }
-    for bar in bars {
+    for part in bars {
         for entry in &mut entries {
             if is_own(entry, manager) {
                 // The entry or field itself, without which an apply removes parts of it and no more.
-                bar.keys.iter().fold(&mut entry["fieldsV1"], |fields, key| &mut fields[key])["."] = json!({});
+                part.keys.iter().fold(&mut entry["fieldsV1"], |fields, key| &mut fields[key])["."] = json!({});
             } else if entry["subresource"].is_null() {
-                remove(&mut entry["fieldsV1"], &bar.keys, bar.wished);
+                remove(&mut entry["fieldsV1"], &part.keys, part.wished);
             }
         }
     }
@@ -77,78 +77,66 @@ fn is_own(entry: &Value, manager: &str) -> bool {
     entry["manager"] == manager && entry["operation"] == "Apply" && entry["subresource"].is_null()
 }
 
-/// A place in a child.
-#[derive(Clone)]
-struct Spot {
-    keys: Vec<String>,
-    wished: usize,
-    /// The same as [`compare`] writes it.
-    path: String,
-}
-
-impl Spot {
+impl Part {
+    /// What everything stands in, which is wished.
     fn spec() -> Self {
         Self { keys: vec!["f:spec".to_owned()], wished: 1, path: "spec".to_owned() }
     }
 
     fn at(&self, key: &str, is_wished: bool) -> Self {
-        let mut spot = self.clone();
-        spot.keys.push(key.to_owned());
-        spot.wished += usize::from(is_wished);
+        let mut part = self.clone();
+        part.keys.push(key.to_owned());
+        part.wished += usize::from(is_wished);
         match key.strip_prefix("f:") {
-            Some(field) => spot.path.extend([".", field]),
-            None => spot.path.extend(["[", &label(key), "]"]),
+            Some(field) => part.path.extend([".", field]),
+            None => part.path.extend(["[", &label(key), "]"]),
         }
-        spot
-    }
-
-    fn bar(self) -> Bar {
-        Bar { keys: self.keys, wished: self.wished, path: self.path }
+        part
     }
 }
 
 impl Bars {
-    /// Looks through what another writer owns at `spot`, where the operator owns `own`.
-    fn look(&mut self, fields: &Value, own: &Value, wish: Option<&Value>, spot: &Spot) {
-        let list = compare::list(&spot.path);
+    /// Looks through what another writer owns at `part`, where the operator owns `own`.
+    fn look(&mut self, fields: &Value, own: &Value, wish: Option<&Value>, part: &Part) {
+        let list = compare::list(&part.path);
         for (key, below) in fields.as_object().into_iter().flatten().filter(|(key, _)| *key != ".") {
             let (own, wished) = (&own[key], wish.and_then(|wish| at(wish, key)));
-            let spot = spot.at(key, wished.is_some());
+            let part = part.at(key, wished.is_some());
             let is_field = key.starts_with("f:");
             let is_leaf = || below.as_object().is_none_or(|below| below.keys().all(|key| key == "."));
             if wished.is_some() || is_field && !is_leaf() {
-                self.look(below, own, wished, &spot);
+                self.look(below, own, wished, &part);
             } else if is_field {
                 // Of a list that has lost its entries to others, the list itself says nothing.
-                if compare::list(&spot.path).is_none() {
-                    self.others.insert(spot.bar());
+                if compare::list(&part.path).is_none() {
+                    self.others.insert(part);
                 }
             } else if list.as_ref().is_some_and(|list| list.is_exact) {
-                self.ports.insert(spot.bar());
+                self.ports.insert(part);
             } else if !own.is_null() {
-                self.others.insert(spot.bar());
+                self.others.insert(part);
             }
         }
     }
 
     /// Looks for ports of which the operator owns no more than fields, or nobody anything, since somebody has wiped the
     /// managedFields.
-    fn look_for_ports(&mut self, own: &Value, live: &Value, wish: &Value, spot: &Spot) {
+    fn look_for_ports(&mut self, own: &Value, live: &Value, wish: &Value, part: &Part) {
         match wish {
             Value::Object(fields) => {
                 for (field, wish) in fields {
                     let key = format!("f:{field}");
-                    self.look_for_ports(&own[&key], &live[field], wish, &spot.at(&key, true));
+                    self.look_for_ports(&own[&key], &live[field], wish, &part.at(&key, true));
                 }
             }
             Value::Array(entries) => {
-                let Some(list) = compare::list(&spot.path) else { return };
+                let Some(list) = compare::list(&part.path) else { return };
                 for live in live.as_array().into_iter().flatten() {
                     let key = list.key(live);
                     match entries.iter().find(|wish| list.is_same(wish, live)) {
-                        Some(wish) => self.look_for_ports(&own[&key], live, wish, &spot.at(&key, true)),
+                        Some(wish) => self.look_for_ports(&own[&key], live, wish, &part.at(&key, true)),
                         None if list.is_exact && own[&key].get(".").is_none() => {
-                            self.ports.insert(spot.at(&key, false).bar());
+                            self.ports.insert(part.at(&key, false));
                         }
                         None => {}
                     }
@@ -309,7 +297,7 @@ mod tests {
     fn others(own: &Value, foreign: &Value, wish: &Value) -> Vec<String> {
         let (live, wish) = container(own, foreign, wish);
         let Bars { others, .. } = bars(&live, &wish, "operator");
-        others.into_iter().map(|bar| bar.path.replace("spec.template.spec.containers[web].", "")).collect()
+        others.into_iter().map(|part| part.path.replace("spec.template.spec.containers[web].", "")).collect()
     }
 
     #[test]
@@ -339,7 +327,7 @@ mod tests {
             "f:lifecycle": {".": {}, "f:preStop": {".": {}, "f:sleep": {".": {}, "f:seconds": {}}}}});
         let (live, wish) = container(&json!({}), &foreign, &json!({"livenessProbe": {"httpGet": {}}}));
         let Bars { others, .. } = bars(&live, &wish, "operator");
-        let barring = others.iter().filter(|bar| bar.path.ends_with("command") || bar.path.ends_with("seconds"));
+        let barring = others.iter().filter(|part| part.path.ends_with("command") || part.path.ends_with("seconds"));
         let taken = take_over(&live, &wish, "operator", barring);
         let of = |entry: &Value| {
             entry["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"][r#"k:{"name":"web"}"#].clone()

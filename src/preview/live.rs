@@ -266,10 +266,9 @@ impl Cluster {
     /// the wish that is refused.
     async fn unbarred(&self, kind: Kind, key: &Key, live: &Value, wish: &Value) -> Result<Option<Value>, Error> {
         let untried = |source| Error::Untried { what: format!("{kind} {}", key.name), source };
-        let barred = Barred { trial: &self.operator, resource: &kind.resource(), key, live, wish };
+        let barred = Barred { client: &self.operator, resource: &kind.resource(), key, live, wish };
         let bars = barred.by().await.map_err(untried)?;
-        let is_accepted = !bars.is_empty() && barred.is_accepted_without(&bars).await.map_err(untried)?;
-        Ok(is_accepted.then(|| barred.after(&bars)))
+        Ok((!bars.is_empty()).then(|| barred.after(&bars)))
     }
 
     /// The Application as the server would keep it.

@@ -28,7 +28,7 @@ pub(crate) enum Answer {
 /// One Application at a time.
 pub(crate) struct Life {
     api: &'static Api,
-    namespace: &'static str,
+    namespace: String,
     view: View,
     name: String,
     /// Its spec as it is stored; nothing before it is created.
@@ -42,7 +42,7 @@ enum Next {
 }
 
 impl Life {
-    pub(crate) fn new(api: &'static Api, namespace: &'static str, view: View, name: String) -> Self {
+    pub(crate) fn new(api: &'static Api, namespace: String, view: View, name: String) -> Self {
         Self { api, namespace, view, name, spec: Value::Null }
     }
 
@@ -68,7 +68,7 @@ impl Life {
 
     /// Gives it a spec, in place of the one that it has, and waits until something is told of that.
     pub(crate) fn become_spec(&mut self, spec: &Value) -> Answer {
-        let collection = path("applications", self.namespace);
+        let collection = path("applications", &self.namespace);
         let (code, said) = if self.is_alive() {
             let change = json!({"spec": merge(&self.spec, spec)});
             self.api.ask("PATCH", &format!("{collection}/{}", self.name), &change)
@@ -126,13 +126,14 @@ impl Life {
         (!is_reported).then(|| Next::Report(deployment.clone()))
     }
 
-    /// Makes of its children, as somebody does with `kubectl edit`, what those of others are; whether the server lets them.
-    pub(crate) fn overwrite(&self, with: &Children) -> bool {
-        let mut is_made = false;
-        for (resource, suffix) in crate::state::CHILDREN {
-            let Some(with) = with.get(resource) else { continue };
+    /// Makes of its children, as somebody does with `kubectl edit`, what those of others are, and waits until that is seen; how
+    /// many of them the server lets be so.
+    pub(crate) fn overwrite(&self, with: &Children) -> usize {
+        let overwritten = crate::state::CHILDREN.iter().filter(|(resource, suffix)| {
+            let Some(with) = with.get(resource) else { return false };
             let with: Value = serde_json::from_str(&with.to_string().replace("NAME", &self.name)).expect("JSON");
-            let at = format!("{}/{}-{suffix}", path(resource, self.namespace), self.name);
+            let name = format!("{}-{suffix}", self.name);
+            let at = format!("{}/{name}", path(resource, &self.namespace));
             // As often as somebody else is quicker.
             while let Some(mut child) = self.api.get(&at) {
                 let former = child["spec"].clone();
@@ -140,14 +141,20 @@ impl Life {
                 for given in ["clusterIP", "clusterIPs", "selector"] {
                     child["spec"][given] = former[given].clone();
                 }
-                let (code, _) = self.api.ask("PUT", &format!("{at}?fieldManager=kubectl-edit"), &child);
-                is_made |= code == 200;
-                if code != 409 {
-                    break;
+                match self.api.ask("PUT", &format!("{at}?fieldManager=kubectl-edit"), &child) {
+                    (200, written) => {
+                        let is_seen = |seen: &Value| version(seen) >= version(&written);
+                        let look =
+                            |objects: &Objects| objects.get(resource, &name).filter(|seen| is_seen(seen)).map(drop);
+                        return self.view.wait(PATIENCE, look).is_some();
+                    }
+                    (409, _) => {}
+                    _ => return false,
                 }
             }
-        }
-        is_made
+            false
+        });
+        overwritten.count()
     }
 
     /// Waits until its children are as it says again, and this is told.
@@ -190,14 +197,18 @@ impl Life {
 
     /// Deletes it and its children, so that their node ports are free.
     pub(crate) fn end(self) {
-        let applications = format!("{}/{}", path("applications", self.namespace), self.name);
+        let applications = format!("{}/{}", path("applications", &self.namespace), self.name);
         // What is not there, or not answered for, is nobody's loss.
         self.api.try_ask("DELETE", &applications, &Value::Null);
         for (resource, suffix) in crate::state::CHILDREN {
-            let child = format!("{}/{}-{suffix}", path(resource, self.namespace), self.name);
+            let child = format!("{}/{}-{suffix}", path(resource, &self.namespace), self.name);
             self.api.try_ask("DELETE", &child, &Value::Null);
         }
     }
+}
+
+fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).expect("a version")
 }
 
 /// The merge patch that makes `to` of `from`.

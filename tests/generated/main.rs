@@ -55,7 +55,7 @@ const SHOWN: usize = 40;
 
 /// A namespace, and the operator that looks after it.
 struct Space {
-    namespace: &'static str,
+    namespace: String,
     view: View,
     _operator: Operator,
     /// Dropped after the operator, since its end asks what the operator was refused.
@@ -64,14 +64,14 @@ struct Space {
 
 impl Space {
     /// A namespace whose operator allows what the flags say.
-    fn new(world: &'static World, namespace: &'static str, flags: &[&str]) -> Self {
+    fn new(world: &'static World, namespace: &str, flags: &[&str]) -> Self {
         let space = world.space(namespace);
         let operator = world.operator(&[&["--namespace", namespace], flags].concat());
-        Self { namespace, view: View::of(world, namespace), _operator: operator, _kept: space }
+        Self { namespace: namespace.to_owned(), view: View::of(world, namespace), _operator: operator, _kept: space }
     }
 
     fn life(&self, world: &'static World, name: String) -> Life {
-        Life::new(&world.api, self.namespace, self.view.clone(), name)
+        Life::new(&world.api, self.namespace.clone(), self.view.clone(), name)
     }
 }
 
@@ -209,15 +209,9 @@ fn try_mutation(life: &mut Life, mutation: &Mutation, base: &state::Children) ->
 
 #[test]
 fn from_each_whole_spec_to_each_other_the_children_end_as_if_the_other_had_been_the_first() {
-    let Some(world) = world() else { return };
-    let space = Space::new(world, "generated-pairs", &EVERYTHING);
-    let (specs, fresh) = whole_specs(&space, world);
-    let pairs = pairs(&fresh);
-    let start = Instant::now();
-    let outcome = try_all(&pairs, |_, (from, to), outcome| {
-        let mut life = space.life(world, format!("pair-{from:03}-{to:03}"));
+    try_pairs("pairs", |life, [from, to], fresh| {
         let (mut faults, mut reasons, mut is_done) = (Vec::new(), Vec::new(), true);
-        for spec in [&specs[*from], &specs[*to]] {
+        for spec in [from, to] {
             match life.become_spec(spec) {
                 Answer::Told(told) => {
                     is_done = told.ready || !is_for_good(&told.message);
@@ -226,60 +220,67 @@ fn from_each_whole_spec_to_each_other_the_children_end_as_if_the_other_had_been_
                 Answer::Refused(said) | Answer::Failed(said) => faults.push(said),
             }
         }
-        if let Some(fresh) = fresh[*to].as_ref().filter(|_| is_done) {
+        if is_done {
             faults.extend(life.differences_to(fresh));
         }
-        let named = |fault: String| format!("from {} to {}: {fault}", small_or(&specs[*from]), small_or(&specs[*to]));
-        note(outcome, &reasons.join(", then "), faults.into_iter().map(named).collect());
-        life.end();
+        (reasons.join(", then "), faults)
     });
-    assert_sound("pairs", pairs.len(), start, &outcome);
 }
 
 #[test]
 fn whatever_somebody_makes_of_the_children_is_undone() {
-    let Some(world) = world() else { return };
-    let space = Space::new(world, "generated-edits", &EVERYTHING);
-    let (specs, fresh) = whole_specs(&space, world);
-    let pairs = pairs(&fresh);
-    let start = Instant::now();
-    let outcome = try_all(&pairs, |_, (from, to), outcome| {
-        let mut life = space.life(world, format!("edit-{from:03}-{to:03}"));
-        let mut faults = Vec::new();
-        let mut reasons = Vec::new();
-        match (life.become_spec(&specs[*from]), &fresh[*to]) {
-            (Answer::Told(told), Some(children)) => {
-                reasons.push(told.reason);
-                if !life.overwrite(children) {
-                    reasons.push("not overwritten".to_owned());
-                }
-                match life.recover() {
-                    Ok(reason) if reasons[0] == reason => {}
-                    Ok(reason) => faults.push(format!("told {reason}, and {} before", reasons[0])),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-            (Answer::Refused(said) | Answer::Failed(said), _) => faults.push(said),
-            (Answer::Told(_), None) => {}
+    try_pairs("edits", |life, [from, _], others| {
+        let before = match life.become_spec(from) {
+            Answer::Told(told) => told.reason,
+            Answer::Refused(said) | Answer::Failed(said) => return ("failed".to_owned(), vec![said]),
+        };
+        if life.overwrite(others) == 0 {
+            return (before, vec!["nothing could be overwritten".to_owned()]);
         }
-        let named = |fault: String| format!("{} with {}: {fault}", small_or(&specs[*from]), small_or(&specs[*to]));
-        note(outcome, &reasons.join(", "), faults.into_iter().map(named).collect());
-        life.end();
+        let fault = match life.recover() {
+            Ok(after) if after == before => None,
+            Ok(after) => Some(format!("told {after}, and {before} before")),
+            Err(fault) => Some(fault),
+        };
+        (before, fault.into_iter().collect())
     });
-    assert_sound("edits", pairs.len(), start, &outcome);
 }
 
-/// Whole specs, and the children of an Application that has been nothing else; `None` where there can be none.
-fn whole_specs(space: &Space, world: &'static World) -> (Vec<Value>, Vec<Option<state::Children>>) {
+/// Tries each ordered pair of whole specs with an Application of its own; `try_pair` is given the children of one that has never
+/// been anything but the second, and says what was told, and what is wrong.
+fn try_pairs(what: &str, try_pair: impl Fn(&mut Life, [&Value; 2], &state::Children) -> (String, Vec<String>) + Sync) {
+    let Some(world) = world() else { return };
+    let space = Space::new(world, &format!("generated-{what}"), &EVERYTHING);
+    let specs = whole_specs(&space, world);
+    let indexes = 0..specs.len();
+    let pairs: Vec<_> = indexes.clone().flat_map(|from| indexes.clone().map(move |to| (from, to))).collect();
+    let pairs: Vec<_> = pairs.into_iter().filter(|(from, to)| from != to).collect();
+    let start = Instant::now();
+    let outcome = try_all(&pairs, |_, (from, to), outcome| {
+        let mut life = space.life(world, format!("{what}-{from:03}-{to:03}"));
+        let ((first, _), (second, fresh)) = (&specs[*from], &specs[*to]);
+        let (told, faults) = try_pair(&mut life, [first, second], fresh);
+        let named = |fault: String| format!("{} and {}: {fault}", small_or(first), small_or(second));
+        note(outcome, &told, faults.into_iter().map(named).collect());
+        life.end();
+    });
+    assert_sound(what, pairs.len(), start, &outcome);
+}
+
+/// Whole specs, each with the children of an Application that has never been anything else.
+fn whole_specs(space: &Space, world: &'static World) -> Vec<(Value, state::Children)> {
     let specs = spec::specs(setting("GENERATED_SPECS", SPECS), &mut rng());
     let start = Instant::now();
-    let found = Mutex::new(vec![None; specs.len()]);
+    let found = Mutex::new(BTreeMap::new());
     let numbered: Vec<(usize, &Value)> = specs.iter().enumerate().collect();
     let outcome = try_all(&numbered, |_, (index, spec), outcome| {
         let mut life = space.life(world, format!("fresh-{index:03}"));
         match life.become_spec(spec) {
             Answer::Told(told) if told.ready && !told.degraded => match life.settled_children() {
-                Ok(children) => found.lock().unwrap_or_else(PoisonError::into_inner)[*index] = Some(children),
+                Ok(children) => {
+                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                    found.insert(*index, ((*spec).clone(), children));
+                }
                 Err(dropped) => note(outcome, "failed", vec![format!("{spec}: {dropped}")]),
             },
             // A mixture may break a rule.
@@ -292,14 +293,7 @@ fn whole_specs(space: &Space, world: &'static World) -> (Vec<Value>, Vec<Option<
         life.end();
     });
     assert_sound("whole specs", specs.len(), start, &outcome);
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    (specs, found)
-}
-
-/// Each ordered pair of those that there can be.
-fn pairs(fresh: &[Option<state::Children>]) -> Vec<(usize, usize)> {
-    let indexes: Vec<usize> = (0..fresh.len()).filter(|index| fresh[*index].is_some()).collect();
-    indexes.iter().flat_map(|from| indexes.iter().map(move |to| (*from, *to))).filter(|(from, to)| from != to).collect()
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Whether a change is refused that Kubernetes lets nobody make: what is told says so.
